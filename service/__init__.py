@@ -1,0 +1,1 @@
+"""Roster: a GraphQL user-management service."""

@@ -1,0 +1,8 @@
+// Where Monaco finds its workers: the build writes their hashed names into the page.
+
+const { dataset } = document.getElementById('graphiql');
+const WORKERS = { graphql: dataset.graphqlWorker, json: dataset.jsonWorker };
+
+globalThis.MonacoEnvironment = {
+  getWorker: (_id, label) => new Worker(WORKERS[label] ?? dataset.editorWorker, { type: 'module', name: label }),
+};

@@ -1,0 +1,160 @@
+"""Which text or number is a well-formed date, network, URL, country, id or JSON value?
+
+Every `parse_*` takes any JSON value, returns the Python value in its one canonical spelling, and raises
+`errors.bad_input` without repeating what it was given, which may be a secret in the wrong place.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import re
+import uuid
+from contextlib import suppress
+from math import isfinite
+from typing import Final
+from urllib.parse import urlsplit
+
+from service.errors import bad_input
+
+MAX_SAFE_INTEGER: Final = 2**53 - 1
+MAX_JSON_DEPTH: Final = 16
+MAX_URL_LENGTH: Final = 2048
+
+# PostgreSQL keeps no NUL in text or jsonb, and a surrogate without its pair has no UTF-8 form.
+UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+
+# ISO 3166-1 alpha-2, the 249 officially assigned codes.
+_ASSIGNED = """
+AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC CD
+CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF
+GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN
+KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA
+NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI
+SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI
+VN VU WF WS YE YT ZA ZM ZW
+"""
+COUNTRY_CODES: Final = frozenset(_ASSIGNED.split())
+
+_TIME_OF_DAY = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DATE_TIME = re.compile(
+    rf"({_DATE.pattern})[Tt ]({_TIME_OF_DAY}):([0-5][0-9]|60)(\.[0-9]{{1,9}})?([Zz]|[+-]{_TIME_OF_DAY})"
+)
+_UUID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_ADDRESS = re.compile(r"[0-9a-fA-F.:]{2,45}")
+_NETWORK = re.compile(rf"({_ADDRESS.pattern})(?:/([0-9]{{1,3}}))?")
+# SECURITY: urlsplit drops tabs and newlines, and browsers read a backslash as a slash: such a URL has two meanings.
+_URL_TEXT = re.compile(rf"[^\x00-\x20\x7f-\xa0\\\u2028\u2029\ud800-\udfff]{{1,{MAX_URL_LENGTH}}}")
+
+
+def _matched(pattern: re.Pattern[str], value: object, expected: str) -> re.Match[str]:
+    match = pattern.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise bad_input(f"Expected {expected}")
+    return match
+
+
+def parse_big_int(value: object) -> int:
+    """A whole number within +-(2^53-1), which JSON numbers carry exactly (RFC 8259, section 6)."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise bad_input("Expected a whole number")
+    if abs(value) > MAX_SAFE_INTEGER:
+        raise bad_input("Expected a whole number within +-(2^53-1)")
+    return value
+
+
+def parse_cidr(value: object) -> str:
+    """The canonical text of an IPv4 or IPv6 network (RFC 4632); a bare address is a network of one.
+
+    An address with host bits set is refused: whether one host or its whole network was meant is not ours to guess.
+    """
+    expected = 'an IPv4 or IPv6 network, like "192.0.2.0/24" or "2001:db8::/32"'
+    match = _matched(_NETWORK, value, expected)
+    with suppress(ValueError):
+        network = ipaddress.ip_network(match.group(), strict=False)
+        if ipaddress.ip_address(match.group(1)) == network.network_address:
+            return str(network)
+        raise bad_input(f"The address has bits set beyond its prefix length; the network is {network}")
+    raise bad_input(f"Expected {expected}")
+
+
+def parse_country_code(value: object) -> str:
+    """An officially assigned ISO 3166-1 alpha-2 code, in upper case."""
+    if not isinstance(value, str) or value not in COUNTRY_CODES:
+        raise bad_input('Expected an ISO 3166-1 alpha-2 country code in upper case, like "AT"')
+    return value
+
+
+def parse_date(value: object) -> dt.date:
+    """The day of a YYYY-MM-DD text (RFC 3339, full-date)."""
+    match = _matched(_DATE, value, 'a date, like "2026-03-01"')
+    with suppress(ValueError):
+        return dt.date.fromisoformat(match.group())
+    raise bad_input("This date does not exist")
+
+
+def parse_datetime(value: object) -> dt.datetime:
+    """The moment of an RFC 3339 date-time, in UTC, cut to microseconds; a value without an offset is refused."""
+    match = _matched(_DATE_TIME, value, 'an RFC 3339 date and time with an offset, like "2026-03-01T12:30:00Z"')
+    date, minute, second, fraction, offset = match.groups()
+    # RFC 3339 has leap seconds and Python has not: 23:59:60 is the first moment of the next day, as in PostgreSQL.
+    leap = second == "60"
+    text = f"{date}T{minute}:{'59' if leap else second}{fraction or ''}{offset.upper()}"
+    with suppress(ValueError, OverflowError):
+        moment = dt.datetime.fromisoformat(text).astimezone(dt.UTC)
+        if not leap:
+            return moment
+        if (moment.hour, moment.minute) == (23, 59):
+            return moment.replace(microsecond=0) + dt.timedelta(seconds=1)
+    raise bad_input("This date and time does not exist")
+
+
+def parse_id(value: object) -> str:
+    """The lower-case dashed text of a UUID (RFC 9562), given with or without dashes."""
+    return str(uuid.UUID(_matched(_UUID, value, "an id: a UUID").group()))
+
+
+def parse_ip_address(value: object) -> str:
+    """The canonical text of an IPv4 or IPv6 address (RFC 5952), without zone or prefix length."""
+    expected = "an IPv4 or IPv6 address"
+    with suppress(ValueError):
+        return str(ipaddress.ip_address(_matched(_ADDRESS, value, expected).group()))
+    raise bad_input(f"Expected {expected}")
+
+
+def parse_json(value: object, depth: int = 0) -> object:
+    """A JSON value that the database keeps and every client reads unchanged, at most MAX_JSON_DEPTH levels deep."""
+    match value:
+        case str() if UNSTORABLE.search(value):
+            raise bad_input("JSON text must not hold NUL or unpaired surrogates")
+        case int() if abs(value) > MAX_SAFE_INTEGER:
+            raise bad_input("JSON integers must be within +-(2^53-1), where every client keeps them exact")
+        case float() if not isfinite(value):
+            raise bad_input("JSON numbers must be finite")
+        case list() | dict() if depth == MAX_JSON_DEPTH:
+            raise bad_input(f"JSON must not be nested deeper than {MAX_JSON_DEPTH} levels")
+        case list():
+            for item in value:
+                parse_json(item, depth + 1)
+        case dict():
+            for name, item in value.items():
+                parse_json(name, depth + 1)
+                parse_json(item, depth + 1)
+        case None | bool() | str() | int() | float():
+            pass
+        case _:
+            raise bad_input("Expected a JSON value")
+    return value
+
+
+def parse_url(value: object) -> str:
+    """An absolute http or https address of at most MAX_URL_LENGTH characters, as it was given."""
+    text = _matched(_URL_TEXT, value, f"a URL of at most {MAX_URL_LENGTH} characters").group()
+    with suppress(ValueError):
+        parts = urlsplit(text)
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+            return text
+    raise bad_input("Expected an absolute http or https URL")

@@ -1,6 +1,6 @@
 // Bundles GraphiQL into service/graphiql/dist: an index.html, and gzipped files under names that change with their content.
 
-import { build } from 'esbuild';
+import { build, transform } from 'esbuild';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -28,6 +28,17 @@ const withoutMonacoStyles = {
   },
 };
 
+// GraphiQL titles its icons, for tooltips and screen readers, by the names of functions, which minifying takes away.
+const withIconNames = {
+  name: 'with-icon-names',
+  setup({ onLoad }) {
+    onLoad({ filter: /@graphiql[\\/]react[\\/]dist[\\/]icons[\\/].*\.js$/ }, async ({ path }) => {
+      const { code } = await transform(readFileSync(path, 'utf8'), { keepNames: true });
+      return { contents: code, loader: 'js' };
+    });
+  },
+};
+
 const { outputFiles, metafile } = await build({
   absWorkingDir: import.meta.dirname,
   entryPoints: ENTRIES,
@@ -45,13 +56,13 @@ const { outputFiles, metafile } = await build({
   write: false,
   jsx: 'automatic',
   define: { 'process.env.NODE_ENV': '"production"' },
-  loader: { '.ttf': 'file', '.woff2': 'file' },
+  loader: { '.graphql': 'text', '.ttf': 'file', '.woff2': 'file' },
   alias: {
     'prettier/parser-babel': './src/prettier-jsonc.js',
     'prettier/parser-graphql': 'prettier/plugins/graphql',
     'prettier/plugins/estree': './src/prettier-jsonc.js',
   },
-  plugins: [withoutMonacoStyles],
+  plugins: [withoutMonacoStyles, withIconNames],
 });
 
 const outputs = Object.entries(metafile.outputs);

@@ -17,7 +17,7 @@ const fetcher = createGraphiQLFetcher({
   fetch: (url, init) => fetch(url, { ...init, credentials: 'same-origin' }),
 });
 
-const { query, variables } = activeTab();
+const { query, variables } = activeTab(TABS[0]);
 
 createRoot(document.getElementById('graphiql')).render(
   <GraphiQL

@@ -1,7 +1,5 @@
 // What the browser remembers of GraphiQL between visits: tabs, history and layout, without the secrets typed into them.
 
-import { TABS } from './tabs.js';
-
 // Apart from any other GraphiQL that was ever served at this origin, as is common on localhost.
 const PREFIX = 'roster:';
 
@@ -43,12 +41,12 @@ export const storage = {
   },
 };
 
-/** The tab to open with: the one last looked at, else the first. GraphiQL itself would show it without its variables. */
-export function activeTab() {
+/** The tab last looked at, or `fallback`. GraphiQL would open it by itself, but without its variables. */
+export function activeTab(fallback) {
   try {
     const { tabs, activeTabIndex } = JSON.parse(storage.getItem('graphiql:tabState'));
-    return tabs[activeTabIndex] ?? TABS[0];
+    return tabs[activeTabIndex] ?? fallback;
   } catch {
-    return TABS[0];
+    return fallback; // a first visit, or a value that GraphiQL will not read either
   }
 }

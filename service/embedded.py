@@ -127,13 +127,13 @@ class _Server:
     def leave(self, in_use: int) -> None:
         """Give up a use, and stop the server if it was the last."""
         try:
-            if _take(in_use) and not self._is_dead():
-                self._stop()
+            if _take(in_use) and self._stop():
+                on_disk.remove_socket_folder(self.cluster, self.programs.account)
         finally:
             os.close(in_use)
 
     def _launch(self, log: int) -> int:
-        on_disk.forget_reused_pid(self.cluster)
+        on_disk.forget_dead_server(self.cluster)
         socket = on_disk.socket_folder(self.cluster, self.programs.account)
         settings = on_disk.settings(socket, durable=self.durable)
         options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
@@ -166,17 +166,20 @@ class _Server:
             raise EmbeddedError(f"the database {database} cannot be made: {on_disk.failure_in(done.stderr)}")
         return on_disk.failure_in(done.stderr) if done.returncode else ""
 
-    def _stop(self) -> None:
+    def _stop(self) -> bool:
+        """Whether no process of the server lives any more."""
         for mode, seconds in STOP_SECONDS.items():
+            if self._is_dead():
+                return True
             # SECURITY: the pid file is the server's to write, so pg_ctl signals that pid with the server's rights.
             self.programs.run("pg_ctl", "stop", "-D", self.cluster, "-m", mode, "-W")
             deadline = time.monotonic() + seconds
             while time.monotonic() < deadline:
                 if self._is_dead():
-                    on_disk.remove_socket_folder(self.cluster)
-                    return
+                    return True
                 time.sleep(POLL_SECONDS)
         logger.error("the database in %s did not stop", self.folder)
+        return False
 
     def _is_dead(self) -> bool:
         with _opened(self.folder / "server.lock") as lock:

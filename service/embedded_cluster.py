@@ -82,7 +82,7 @@ def initialise(cluster: Path, programs: Programs, *, durable: bool) -> None:
 
 
 def socket_folder(cluster: Path, account: Account) -> Path:
-    """Folder of the cluster's socket, made if need be.
+    """Folder for the cluster's socket, made if need be and empty. To be called while nobody holds `server.lock`.
 
     It is in /tmp because a socket's address has 107 bytes at most, which a data folder's can exceed, and because
     $XDG_RUNTIME_DIR goes away when its user logs out while the server may go on.
@@ -103,15 +103,19 @@ def socket_folder(cluster: Path, account: Account) -> Path:
             raise EmbeddedError(f"{folder} belongs to another user: remove it")
         os.fchmod(opened, stat.S_IRWXU)
         os.fchown(opened, account.uid, account.gid)
+        for left_by_a_crash in (f".s.PGSQL.{PORT}", f".s.PGSQL.{PORT}.lock"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(left_by_a_crash, dir_fd=opened)
     finally:
         os.close(opened)
     return folder
 
 
-def remove_socket_folder(cluster: Path) -> None:
-    """Leave nothing in /tmp, unless a crash has left a socket there, which the next start of the server removes."""
-    with contextlib.suppress(OSError):
-        _socket_path(cluster).rmdir()
+def remove_socket_folder(cluster: Path, account: Account) -> None:
+    """Leave nothing in /tmp. To be called while nobody holds `server.lock`."""
+    folder = _socket_path(cluster)
+    if folder.exists() and folder.lstat().st_uid == account.uid:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def settings(socket: Path, *, durable: bool) -> dict[str, str]:
@@ -173,18 +177,23 @@ def read_status(cluster: Path) -> Status | None:
         return None
 
 
-def forget_reused_pid(cluster: Path) -> None:
-    """Remove the pid file of a dead server whose number another process has by now.
+def forget_dead_server(cluster: Path) -> None:
+    """Remove the pid file of a dead server whose number still stands for a process. See socket_folder for when.
 
-    PostgreSQL takes that process for the server and refuses to start, which is common after the restart of a container,
-    where numbers are few. A server's current folder is its cluster. To be called while nobody holds `server.lock`.
+    PostgreSQL takes that process for the server and refuses to start. In a container this is common: numbers are few,
+    given out again after a restart, and nobody may be there to collect a dead process. A living server that somebody
+    started by hand has the cluster as its current folder and is left to PostgreSQL's own judgement.
     """
     status = read_status(cluster)
+    process = Path(f"/proc/{status.pid}" if status else "/nonexistent")
     try:
-        if status is not None and Path(f"/proc/{status.pid}/cwd").readlink() != cluster:
-            (cluster / "postmaster.pid").unlink()
-    except OSError:  # no such process, or not ours to look at: PostgreSQL judges both rightly
+        alive = (process / "cwd").readlink() == cluster
+    except PermissionError:  # another user's, which PostgreSQL knows is not the server
         return
+    except FileNotFoundError:
+        alive = False
+    if process.exists() and not alive:
+        (cluster / "postmaster.pid").unlink()
 
 
 def _socket_path(cluster: Path) -> Path:

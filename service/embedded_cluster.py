@@ -19,7 +19,7 @@ LOG_BYTES = 10_000_000
 SMALL_MEMORY = 2 << 30  # bytes; below it the service gets more out of them than PostgreSQL's cache does
 PORT = 5432  # no port is opened: it is a part of the socket's name
 
-_FAILURE = re.compile(r"(?:FATAL|PANIC|ERROR|error):\s+(.*)")
+_FAILURE = re.compile(r"(?:FATAL|PANIC|ERROR|error):\s+(.*\S)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +162,10 @@ def open_own(path: Path, flags: int = 0, account: Account | None = None) -> int:
 
 
 def failure_in(text: str) -> str:
-    """The last line that names a failure in what a program of PostgreSQL's printed, else its last line."""
-    failures = _FAILURE.findall(text) or text.split("\n")
-    said = [line.strip() for line in failures if line.strip()]
-    return said[-1] if said else "it ended without a word (is the disk full?)"
+    """The first failure that a program of PostgreSQL's printed, which causes the others, or else its last line."""
+    failures = _FAILURE.findall(text)
+    said = [line.strip() for line in text.splitlines() if line.strip()]
+    return (failures[:1] or said[-1:] or ["it ended without a word (is the disk full?)"])[0]
 
 
 def read_status(cluster: Path) -> Status | None:

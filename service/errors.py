@@ -93,3 +93,69 @@ def refuse(code: ErrorCode, message: str, *field: str) -> Refused:
 def bad_input(message: str, **extensions: Any) -> Fault:
     """The fault of a value that is malformed, to be raised."""
     return Fault(FaultCode.BAD_USER_INPUT, message, **extensions)
+
+
+def _unique(field: str, what: str) -> Problem:
+    return Problem(ErrorCode.TAKEN, f"{what} is taken", (field,))
+
+
+def _length(field: str) -> Problem:
+    return Problem(ErrorCode.INVALID, f"{field} is too short or too long", (field,))
+
+
+def _gone(field: str, what: str) -> Problem:
+    return Problem(ErrorCode.NOT_FOUND, f"There is no such {what}", (field,))
+
+
+def _invalid(field: str) -> Problem:
+    return Problem(ErrorCode.INVALID, f"{field} is not valid", (field,))
+
+
+CONSTRAINTS = {
+    "api_key_secrets_api_key_id_fkey": _gone("id", "API key"),
+    "api_keys_name_key": _unique("name", "This name of an API key"),
+    "api_keys_name_length": _length("name"),
+    "api_keys_user_id_fkey": _gone("userId", "user"),
+    "credentials_user_id_fkey": _gone("userId", "user"),
+    "plans_default_key": Problem(ErrorCode.CONFLICT, "Another plan was made the default one at the same time", ("isDefault",)),
+    "plans_description_length": _length("description"),
+    "plans_limits_object": _invalid("limits"),
+    "plans_name_key": _unique("name", "This name of a plan"),
+    "plans_name_length": _length("name"),
+    "plans_tier_known": _invalid("tier"),
+    "roles_description_length": _length("description"),
+    "roles_name_key": _unique("name", "This name of a role"),
+    "roles_name_length": _length("name"),
+    "servers_external_id_key": _unique("externalId", "This external id"),
+    "servers_external_id_length": _length("externalId"),
+    "servers_name_length": _length("name"),
+    "servers_owner_id_fkey": Problem(ErrorCode.IN_USE, "The user owns servers", ("id",)),
+    "session_tokens_session_id_fkey": _gone("id", "session"),
+    "sessions_user_agent_length": _length("userAgent"),
+    "sessions_user_id_fkey": _gone("userId", "user"),
+    "ssh_keys_fingerprint_key": _unique("publicKey", "This SSH key"),
+    "ssh_keys_name_key": _unique("name", "This name of an SSH key"),
+    "ssh_keys_name_length": _length("name"),
+    "ssh_keys_user_id_fkey": _gone("userId", "user"),
+    "subusers_server_id_fkey": _gone("serverId", "server"),
+    "subusers_server_id_user_id_key": Problem(ErrorCode.CONFLICT, "This person is on the server already", ("email",)),
+    "subusers_user_id_fkey": _gone("email", "user"),
+    "users_billing_address_object": _invalid("billingAddress"),
+    "users_display_name_length": _length("displayName"),
+    "users_email_key": _unique("email", "This email address"),
+    "users_email_length": _length("email"),
+    "users_external_id_key": _unique("externalId", "This external id"),
+    "users_external_id_length": _length("externalId"),
+    "users_first_name_length": _length("firstName"),
+    "users_language_length": _length("language"),
+    "users_last_name_length": _length("lastName"),
+    "users_limit_overrides_object": _invalid("limits"),
+    "users_plan_id_fkey": Problem(ErrorCode.IN_USE, "Users have this plan", ("id",)),
+    "users_role_id_fkey": Problem(ErrorCode.IN_USE, "Users have this role", ("id",)),
+    "users_settings_object": Problem(ErrorCode.TOO_LONG, "settings must stay within 16 KiB", ("patch",)),
+    "users_suspended_by_fkey": _gone("id", "user"),
+    "users_suspension_whole": _invalid("reason"),
+    "users_tier_known": _invalid("tier"),
+    "users_username_key": _unique("username", "This username"),
+    "users_username_length": _length("username"),
+}

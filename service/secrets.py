@@ -61,8 +61,8 @@ def kind_of(token: str) -> TokenKind | None:
         # The length comes first: whoever sends a megabyte is answered without reading it.
         if len(token) == len(prefix) + RANDOM_LENGTH + CHECKSUM_LENGTH and token.startswith(prefix):
             body, checksum = token[:-CHECKSUM_LENGTH], token[-CHECKSUM_LENGTH:]
-            # SECURITY: a plain comparison will do, for the checksum is no secret: anybody can compute it. Whose token it
-            # is, if anybody's, is found by its digest, and the time that takes says nothing of its characters.
+            # SECURITY: a plain comparison will do, for the checksum is no secret: anybody can compute it. Whose token
+            # it is, if anybody's, is found by its digest, and the time that takes says nothing of its characters.
             if _DIGITS.issuperset(token[len(prefix) :]) and _checksum(body) == checksum:
                 return kind
     return None

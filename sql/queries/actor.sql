@@ -2,6 +2,7 @@
 -- The account behind an API key, and why the key may not be used now
 SELECT
   users.id AS user_id,
+  users.role_id,
   api_keys.id AS api_key_id,
   roles.permissions AS role_permissions,
   api_keys.permissions AS scope,
@@ -20,6 +21,7 @@ WHERE api_key_secrets.hash = :hash;
 -- The account behind a session, and why the session does not count now
 SELECT
   users.id AS user_id,
+  users.role_id,
   sessions.id AS session_id,
   roles.permissions AS role_permissions,
   sessions.ended_at IS NOT NULL

@@ -1,0 +1,28 @@
+"""The commands: `python -m service COMMAND`."""
+
+from __future__ import annotations
+
+import click
+
+from service.commands import database, doctor, seed, serve
+
+
+@click.group(context_settings={"max_content_width": 110})
+def main() -> None:
+    """Roster, a GraphQL user-management service. Settings are ROSTER_* variables: see `settings`."""
+
+
+for command in (
+    database.check,
+    database.create_admin,
+    doctor.doctor,
+    serve.list_settings,
+    database.migrate,
+    serve.schema,
+    seed.seed,
+    serve.serve,
+):
+    main.add_command(command)
+
+if __name__ == "__main__":
+    main(prog_name="python -m service")

@@ -1,0 +1,117 @@
+"""What stands around a GraphQL operation in HTTP (GraphQL over HTTP, draft of 2026-08): bodies in, media types and statuses out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+
+from service.errors import Fault, FaultCode, bad_input
+
+GRAPHQL_RESPONSE = "application/graphql-response+json"
+JSON = "application/json"
+# The draft says 422 where its audit tool still asks for 400; one place to follow it
+INVALID_REQUEST_STATUS = 400
+
+
+class HttpError(Exception):
+    """A request that no operation comes of: its status and its error."""
+
+    def __init__(self, status: int, fault: Fault, **headers: str) -> None:
+        super().__init__(fault.message)
+        self.status = status
+        self.fault = fault
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One member of a request: a document, the name of its operation, its variables."""
+
+    query: str
+    name: str | None
+    variables: dict[str, Any] | None
+
+
+def media_type(request: Request) -> str:
+    """The response's media type by the order of preference in Accept; HttpError 406 where none fits."""
+    accept = request.headers.get("accept", "*/*")
+    best: tuple[float, int, str] | None = None
+    for position, part in enumerate(accept.split(",")):
+        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        weight = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "1")
+        try:
+            quality = float(weight)
+        except ValueError:
+            quality = 0.0
+        offered = {GRAPHQL_RESPONSE: GRAPHQL_RESPONSE, JSON: JSON, "application/*": JSON, "*/*": JSON}.get(name)
+        if offered is not None and quality > 0 and (best is None or quality > best[0]):
+            best = (quality, position, offered)
+    if best is None:
+        raise HttpError(406, bad_input(f"Accept must allow {GRAPHQL_RESPONSE} or {JSON}"))
+    return best[2]
+
+
+def prefers_html(request: Request) -> bool:
+    """Whether a browser is asking for a page, not a program for data."""
+    return request.method in {"GET", "HEAD"} and "text/html" in request.headers.get("accept", "") and "query" not in request.query_params
+
+
+async def body(request: Request, limit: int) -> bytes:
+    """The request's body; HttpError 413 as soon as it is over the limit."""
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise HttpError(413, Fault(FaultCode.BAD_USER_INPUT, f"A body may have {limit} bytes"), Connection="close")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def decode(content: bytes) -> Any:
+    """The JSON value of a body; HttpError 400 for anything else."""
+    try:
+        return orjson.loads(content)
+    except (orjson.JSONDecodeError, RecursionError):
+        raise HttpError(400, bad_input("The body is no JSON")) from None
+
+
+def operations(value: Any, batch_limit: int) -> list[Operation]:
+    """The operations of a body, one or a batch."""
+    if not isinstance(value, list):
+        return [operation(value)]
+    if not 1 <= len(value) <= batch_limit:
+        fault = Fault(FaultCode.QUERY_TOO_COMPLEX, f"A batch may hold 1 to {batch_limit} operations", limit=batch_limit)
+        raise HttpError(400, fault)
+    return [operation(item) for item in value]
+
+
+def operation(value: Any) -> Operation:
+    """One operation of a body; unknown members are ignored."""
+    if not isinstance(value, dict):
+        raise HttpError(400, bad_input("A request is a JSON object with a `query`"))
+    query, name = value.get("query"), value.get("operationName")
+    variables, extensions = value.get("variables"), value.get("extensions")
+    if query is None and isinstance(extensions, dict) and "persistedQuery" in extensions:
+        # Apollo and urql send the text again when they read this message
+        raise HttpError(400, Fault(FaultCode.PERSISTED_QUERY_NOT_SUPPORTED, "PersistedQueryNotSupported"))
+    if not isinstance(query, str) or not query.strip():
+        raise HttpError(400, bad_input("`query` must be the text of a document"))
+    if not isinstance(name, str | None):
+        raise HttpError(400, bad_input("`operationName` must be a string"))
+    if not isinstance(variables, dict | None) or not isinstance(extensions, dict | None):
+        raise HttpError(400, bad_input("`variables` and `extensions` must be objects"))
+    return Operation(query, name or None, variables)
+
+
+def from_query_string(request: Request) -> Operation:
+    """The operation of a GET."""
+    member: dict[str, Any] = dict(request.query_params)
+    for name in ("variables", "extensions"):
+        if member.get(name):
+            member[name] = decode(member[name].encode("utf-8", "surrogatepass"))
+        else:
+            member.pop(name, None)
+    return operation(member)

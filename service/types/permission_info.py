@@ -1,0 +1,23 @@
+"""What is served of the permission catalogue."""
+
+from __future__ import annotations
+
+import strawberry
+
+from service.access import Public
+from service.permissions import PermissionKind
+from service.scalars import Permission
+
+PermissionKindEnum = strawberry.enum(
+    PermissionKind, name="PermissionKind", description="What a permission is about"
+)
+
+
+@strawberry.type(description="One entry of the permission catalogue", directives=[Public()])
+class PermissionInfo:
+    """Served from service.permissions.CATALOGUE."""
+
+    name: Permission = strawberry.field(description="Name of the permission")
+    description: str = strawberry.field(description="What the permission opens")
+    group: str = strawberry.field(description="Heading to show the permission under")
+    kind: PermissionKindEnum = strawberry.field(description="What the permission is about")  # type: ignore[valid-type]

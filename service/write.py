@@ -28,11 +28,11 @@ class Write:
 
     def __init__(self, context: Context, transaction: Transaction, event: str, rule: Rule) -> None:
         self.actor = context.actor
+        self.rule = rule
         self.after_commit: list[Callable[[], Awaitable[None]]] = []
         self._context = context
         self._transaction = transaction
         self._event = event
-        self._rule = rule
         self._target: Row | None = None
         self._changes: dict[str, Any] = {}
         self._settled = False
@@ -45,7 +45,7 @@ class Write:
         """The target of the mutation, held until commit. NOT_FOUND where there is none or the caller may not touch it."""
         row = await self.run(statement, id=row_id)
         # SECURITY: what the caller may not reach is answered like what is not there, or ids could be probed
-        if row is None or not await self._context.reaches(self._rule, row):
+        if row is None or not await self._context.reaches(self.rule, row):
             raise refuse(ErrorCode.NOT_FOUND, "There is no such object", *(field or ("id",)))
         return row
 
@@ -70,9 +70,10 @@ class Write:
             names = ", ".join(sorted(beyond))
             raise refuse(ErrorCode.NOT_ALLOWED, f"This takes permissions that you do not hold: {names}", *(field or ("id",)))
 
-    def created(self, row: Any) -> None:
+    def created(self, row: Any, **further: Any) -> None:
         """The event tells of a new object."""
-        self._record(row, {name: {"old": None, "new": value} for name, value in _visible(row).items() if value is not None})
+        made = {name: {"old": None, "new": value} for name, value in _visible(row).items() if value is not None}
+        self._record(row, made | further)
 
     def changed(self, old: Any, new: Any, **further: Any) -> None:
         """The event tells what differs; where nothing does, there is no event. `further` adds what no column shows."""

@@ -25,6 +25,10 @@ RETURNING users.*;
 -- The account and, by the foreign keys, its credentials and memberships
 DELETE FROM users WHERE users.id = :id RETURNING users.id;
 
+-- name: lock_email :exec
+-- One transaction at a time makes an account for an address
+SELECT pg_advisory_xact_lock(hashtextextended(lower(:email), 0));
+
 -- name: lock_user :one User
 -- One account, held until the transaction ends
 SELECT users.* FROM users WHERE users.id = :id FOR UPDATE;

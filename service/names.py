@@ -14,7 +14,7 @@ import email_validator
 from service.errors import ErrorCode, Problem
 from service.formats import UNSTORABLE
 
-MAX_EMAIL_LENGTH: Final = 254  # RFC 5321, section 4.5.3.1.3, without the angle brackets
+MAX_EMAIL_BYTES: Final = 254  # RFC 5321, section 4.5.3.1.3, without the angle brackets
 
 # SECURITY: who bears one of these names is taken for the operator or for the software itself.
 FORBIDDEN: Final = frozenset(
@@ -68,33 +68,32 @@ def problems(username: str, policy: UsernamePolicy, *field: str) -> list[Problem
 
 
 def generated_username(email: str, policy: UsernamePolicy) -> str:
-    """A username for somebody who is known by an email address only: the head of its local part, `_`, 4 random digits.
+    """A username for one who is known by an email address only: the head of its local part, `_`, 4 random characters.
 
-    It is valid for the policy whatever the address holds; it may be taken. Raises ValueError when the policy's pattern
-    takes no name of this form, nor one of lower-case letters and digits, letters or digits alone.
+    It is valid for the policy whatever the address holds; it may be taken. For a pattern without `_` it is made of
+    small letters and digits, of small letters or of digits; ValueError says that the pattern takes none of these.
     """
     local_part = email.rpartition("@")[0] or email
     ascii_text = unicodedata.normalize("NFKD", local_part.casefold()).encode("ascii", "ignore").decode()
     stem = re.sub(r"[^a-z0-9_]", "", ascii_text)[:_STEM_LENGTH].strip("_") or "user"
     letters = re.sub(r"[^a-z]", "", stem)
-    for head, alphabet in (
-        (stem + "_", _BASE36),
-        (stem.replace("_", ""), _BASE36),
-        (letters, string.ascii_lowercase),
-        ("", string.digits),
+    for head, separator, alphabet in (
+        (stem, "_", _BASE36),
+        (stem.replace("_", ""), "", _BASE36),
+        (letters, "", string.ascii_lowercase),
+        ("", "", string.digits),
     ):
-        username = _completed(head, alphabet, policy)
+        username = _completed(head, separator, alphabet, policy)
         if not problems(username, policy):
             return username
     raise ValueError(f"no username can be generated for the pattern {policy.pattern}")
 
 
-def _completed(head: str, alphabet: str, policy: UsernamePolicy) -> str:
-    tail_length = max(_TAIL_LENGTH, policy.min_length - len(head))
-    tail = "".join(secrets.choice(alphabet) for _ in range(min(tail_length, policy.max_length)))
-    room = policy.max_length - len(tail)
-    # A head that is cut keeps its last character, which may be the separator.
-    return (head if len(head) <= room else head[: room - 1] + head[-1] if room else "") + tail
+def _completed(head: str, separator: str, alphabet: str, policy: UsernamePolicy) -> str:
+    length = max(_TAIL_LENGTH, policy.min_length - len(head) - len(separator))
+    tail = "".join(secrets.choice(alphabet) for _ in range(min(length, policy.max_length)))
+    room = max(0, policy.max_length - len(separator) - len(tail))
+    return (head[:room] + separator + tail)[-policy.max_length :]
 
 
 def email_problems(email: str, *field: str) -> tuple[str | None, list[Problem]]:
@@ -104,8 +103,8 @@ def email_problems(email: str, *field: str) -> tuple[str | None, list[Problem]]:
     """
     if not email:
         return None, [Problem(ErrorCode.REQUIRED, "An email address is required", field)]
-    if len(email) > MAX_EMAIL_LENGTH:
-        return None, [Problem(ErrorCode.TOO_LONG, f"An email address has at most {MAX_EMAIL_LENGTH} characters", field)]
+    if len(email.encode("utf-8", "surrogatepass")) > MAX_EMAIL_BYTES:
+        return None, [Problem(ErrorCode.TOO_LONG, f"An email address is at most {MAX_EMAIL_BYTES} bytes long", field)]
     if UNSTORABLE.search(email):
         return None, [Problem(ErrorCode.INVALID, "An email address must not hold control characters", field)]
     # A domain without a dot is a slip of the pen (`ada@gmail`), but for the one that set-ups and tests use.

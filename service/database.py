@@ -65,8 +65,17 @@ class Database:
         self.url = url
         self.statements = statements
         settings = {"application_name": "roster", "statement_timeout": str(STATEMENT_TIMEOUT_MS), "timezone": "UTC"}
+        # The address goes to asyncpg whole (`dsn`), so that reads and writes understand it alike
         self._writers = databases.Database(
-            url, min_size=1, max_size=writers, init=codecs, reset=_keep_session, server_settings=settings
+            "postgresql://",
+            dsn=url,
+            database=None,
+            min_size=1,
+            max_size=writers,
+            init=codecs,
+            reset=_keep_session,
+            server_settings=settings,
+            timeout=10,
         )
         self._readers = Readers(url, statements, count=readers, init=codecs, settings=settings)
 

@@ -15,31 +15,33 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+import strawberry
 from graphql import GraphQLError
 
 
+@strawberry.enum(description="What the caller of a mutation can mend, and in which way")
 class ErrorCode(Enum):
     """Codes of a payload's errors: what the caller can mend."""
 
-    AGE_RESTRICTED = "AGE_RESTRICTED"
-    ALREADY_DONE = "ALREADY_DONE"
-    CONFLICT = "CONFLICT"
-    EXPIRED = "EXPIRED"
-    IDEMPOTENCY_MISMATCH = "IDEMPOTENCY_MISMATCH"
-    INSUFFICIENT_BALANCE = "INSUFFICIENT_BALANCE"
-    INVALID = "INVALID"
-    IN_USE = "IN_USE"
-    LIMIT_REACHED = "LIMIT_REACHED"
-    LOCKED = "LOCKED"
-    NOT_ALLOWED = "NOT_ALLOWED"
-    NOT_FOUND = "NOT_FOUND"
-    REQUIRED = "REQUIRED"
-    TAKEN = "TAKEN"
-    TOO_LONG = "TOO_LONG"
-    TOO_SHORT = "TOO_SHORT"
-    VERSION_MISMATCH = "VERSION_MISMATCH"
-    WEAK_PASSWORD = "WEAK_PASSWORD"  # noqa: S105
-    WRONG_CREDENTIALS = "WRONG_CREDENTIALS"
+    AGE_RESTRICTED = strawberry.enum_value("AGE_RESTRICTED", description="The person is too young")
+    ALREADY_DONE = strawberry.enum_value("ALREADY_DONE", description="There is nothing left to do")
+    CONFLICT = strawberry.enum_value("CONFLICT", description="Something else stands against it")
+    EXPIRED = strawberry.enum_value("EXPIRED", description="The time for it is over")
+    IDEMPOTENCY_MISMATCH = strawberry.enum_value("IDEMPOTENCY_MISMATCH", description="The idempotency key was used with another input")
+    INSUFFICIENT_BALANCE = strawberry.enum_value("INSUFFICIENT_BALANCE", description="The balance does not cover it")
+    INVALID = strawberry.enum_value("INVALID", description="The value is not of the form that it must have")
+    IN_USE = strawberry.enum_value("IN_USE", description="Something else needs the object")
+    LIMIT_REACHED = strawberry.enum_value("LIMIT_REACHED", description="There are as many as there may be")
+    LOCKED = strawberry.enum_value("LOCKED", description="Too many failures; it opens again after a while")
+    NOT_ALLOWED = strawberry.enum_value("NOT_ALLOWED", description="The caller may not do this to this object, or with this value")
+    NOT_FOUND = strawberry.enum_value("NOT_FOUND", description="There is no such object, or the caller may not see it")
+    REQUIRED = strawberry.enum_value("REQUIRED", description="A value is missing")
+    TAKEN = strawberry.enum_value("TAKEN", description="Somebody else has this value")
+    TOO_LONG = strawberry.enum_value("TOO_LONG", description="The value is too long")
+    TOO_SHORT = strawberry.enum_value("TOO_SHORT", description="The value is too short")
+    VERSION_MISMATCH = strawberry.enum_value("VERSION_MISMATCH", description="The object was changed meanwhile")
+    WEAK_PASSWORD = strawberry.enum_value("WEAK_PASSWORD", description="The password is too easy to guess")
+    WRONG_CREDENTIALS = strawberry.enum_value("WRONG_CREDENTIALS", description="The login, password or code is wrong")
 
 
 class FaultCode(Enum):

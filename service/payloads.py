@@ -14,16 +14,11 @@ from service.access import Access, Open, Public
 from service.errors import ErrorCode, Problem, Refused
 from service.inputs import check
 
-ErrorCodeEnum = strawberry.enum(
-    ErrorCode, name="ErrorCode", description="What the caller of a mutation can mend, and in which way"
-)
-
-
 @strawberry.type(description="One thing that the caller of a mutation can mend")
 class UserError(Open):
     """Served from errors.Problem."""
 
-    code: ErrorCodeEnum = strawberry.field(description="What is wrong, for programs")  # type: ignore[valid-type]
+    code: ErrorCode = strawberry.field(description="What is wrong, for programs")
     message: str = strawberry.field(description="What is wrong, for people")
     field: list[str] | None = strawberry.field(description='Path inside `input`, such as ["billingAddress", "country"]')
 

@@ -12,16 +12,19 @@ from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import strawberry
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+@strawberry.enum(description="What a permission is about")
 class PermissionKind(Enum):
     """What a permission is about: every object, one's own account, or one server."""
 
-    ADMIN = "ADMIN"
-    ACCOUNT = "ACCOUNT"
-    SERVER = "SERVER"
+    ADMIN = strawberry.enum_value("ADMIN", description="Everybody's objects; roles grant it")
+    ACCOUNT = strawberry.enum_value("ACCOUNT", description="One's own account; every signed-in person holds it")
+    SERVER = strawberry.enum_value("SERVER", description="One server; its owner holds it, subusers as granted")
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class Readers:
         init: Callable[[Any], Awaitable[None]],
         settings: dict[str, str],
     ) -> None:
-        self._url = url.replace("postgresql+asyncpg://", "postgresql://", 1)
+        self._url = url
         self._init = init
         self._settings = settings
         self._idle: asyncio.LifoQueue[Reader | None] = asyncio.LifoQueue()

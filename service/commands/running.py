@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import asyncpg
 import click
 
+from service import schema  # noqa: F401  (composing the schema makes the row types known to the statements)
 from service import settings as configuration
 from service.database import OLDEST_VERSION, Database
 from service.embedded import EmbeddedError, start

@@ -8,10 +8,6 @@ from service.access import Public
 from service.permissions import PermissionKind
 from service.scalars import Permission
 
-PermissionKindEnum = strawberry.enum(
-    PermissionKind, name="PermissionKind", description="What a permission is about"
-)
-
 
 @strawberry.type(description="One entry of the permission catalogue", directives=[Public()])
 class PermissionInfo:
@@ -20,4 +16,4 @@ class PermissionInfo:
     name: Permission = strawberry.field(description="Name of the permission")
     description: str = strawberry.field(description="What the permission opens")
     group: str = strawberry.field(description="Heading to show the permission under")
-    kind: PermissionKindEnum = strawberry.field(description="What the permission is about")  # type: ignore[valid-type]
+    kind: PermissionKind = strawberry.field(description="What the permission is about")

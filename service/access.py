@@ -1,7 +1,8 @@
 """Who may read a field or run a root field: the directives that declare it, and what a declaration means for a caller.
 
-A rule is declared on a type or field, printed into `schema.graphql`, looked up and enforced by guard.py. What can be decided
-from the rule and the caller alone is decided here by `decide`; only rules with `own` look at rows, by `belongs`.
+A rule is declared on a type or field, printed into `schema.graphql`, looked up and enforced by guard.py. What can be
+decided from the rule and the caller alone is decided here by `decide`; only rules with `own` look at rows, by
+`belongs`.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ LOCATIONS = [Location.OBJECT, Location.INTERFACE, Location.FIELD_DEFINITION]
 @strawberry.schema_directive(
     locations=LOCATIONS,
     name="access",
-    description="Who may read a field or run a root field. Both arguments given: either is enough. On a type it is the default for "
-    "its fields. A refused nullable field is null and reported once per field of the document, as FORBIDDEN with the permission it "
-    "needs",
+    description="Who may read a field or run a root field. Both arguments given: either is enough. On a type it is the "
+    "default for its fields. A refused nullable field is null and reported once per field of the document, as FORBIDDEN "
+    "with the permission it needs",
 )
 class Access:
     """The declaration `@access(any:, own:)`."""
@@ -35,7 +36,7 @@ class Access:
     )
     own: str | None = strawberry.field(
         name="own",
-        description="Permission that opens the field on objects that belong to the caller; every signed-in person holds it",
+        description="Permission that opens the field on the caller's own objects; every signed-in person holds it",
         default=strawberry.UNSET,
     )
 
@@ -51,7 +52,9 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """How a row shows to whom it belongs: by columns with a user's id, by the column with its server's id, or with a role's."""
+    """How a row shows to whom it belongs: by columns with a user's id, by the column with its server's id, or with a
+    role's.
+    """
 
     columns: tuple[str, ...] = ()
     server: str | None = None
@@ -92,7 +95,9 @@ def canonical(own: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """What a credential may do: `admin` on everything, `account` on one's own, `scope` on servers (None: whatever one holds there)."""
+    """What a credential may do: `admin` on everything, `account` on one's own, `scope` on servers (None: whatever one
+    holds there).
+    """
 
     admin: frozenset[str] = frozenset()
     account: frozenset[str] = frozenset()
@@ -151,5 +156,7 @@ def owns(row: Any, ownership: Ownership, user_id: str | None, role_id: str | Non
 
 
 def opens(own: str, on_server: frozenset[str]) -> bool:
-    """Whether what one holds on a server opens it: a server permission itself, an account permission by any share in it."""
+    """Whether what one holds on a server opens it: a server permission itself, an account permission by any share in
+    it.
+    """
     return bool(on_server) if own in permissions.ACCOUNT else own in on_server

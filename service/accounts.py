@@ -21,7 +21,9 @@ def generated_password() -> str:
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(GENERATED_LENGTH))
 
 
-async def ensure_root(database: Database, hasher: PasswordHasher, email: str | None, password: str | None) -> str | None:
+async def ensure_root(
+    database: Database, hasher: PasswordHasher, email: str | None, password: str | None
+) -> str | None:
     """Makes the root account where there is none; gives its password where that was generated."""
     async with database.transaction() as transaction:
         await transaction.run("lock_bootstrap", lock=LOCK)
@@ -61,7 +63,7 @@ async def _insert(  # noqa: PLR0917
     for statement, key, field in (("users_by_username", username, "username"), ("users_by_email", email, "email")):
         if key is not None and await transaction.run(statement, keys=[key]):
             raise Refused(Problem(ErrorCode.TAKEN, f"The {field} {key} is taken", (field,)))
-    record = {
+    record: dict[str, object] = {
         "username": username,
         "email": email,
         "language": "en",

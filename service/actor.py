@@ -1,7 +1,7 @@
 """Who is asking: a session's or an API key's token becomes an Actor.
 
-Nothing is cached: one indexed look-up for each request, so that an ended session, a deleted key, a changed role or a suspension is
-seen by the very next request on every worker.
+Nothing is cached: one indexed look-up for each request, so that an ended session, a deleted key, a changed role or a
+suspension is seen by the very next request on every worker.
 """
 
 from __future__ import annotations

@@ -95,7 +95,10 @@ class Context:
 
     @asynccontextmanager
     async def write(self, info: Info, event: str) -> AsyncIterator[Write]:
-        """The only way to a transaction. Commits the change together with its audit event, then runs what waited for it."""
+        """The only way to a transaction.
+
+        Commits the change together with its audit event, then runs what waited for it.
+        """
         rule = self.rules.get(("Mutation", info.field_name), OPEN)
         # What was read before the locks are held may be old
         self.loaders.forget()

@@ -1,7 +1,7 @@
 """How much may a document ask for? Objects are counted before execution, fragments and aliases included.
 
-A page counts its size times the objects around it, any other object counts one. Each fragment is counted once and multiplied, so
-that counting stays linear where execution would be exponential (CVE-2026-47707, CVE-2026-47706).
+A page counts its size times the objects around it, any other object counts one. Each fragment is counted once and
+multiplied, so that counting stays linear where execution would be exponential (CVE-2026-47707, CVE-2026-47706).
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ def check_cost(
 
 
 class _Counter:
-    def __init__(self, schema: GraphQLSchema, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]
+    ) -> None:
         self._schema = schema
         self._fragments = fragments
         self._variables = variables
@@ -80,7 +82,9 @@ class _Counter:
                 yield from self.roots(self._fragments[selection.name.value].selection_set)
 
     def objects(self, selection_set: SelectionSetNode, parent: GraphQLNamedType, size: int) -> int:
-        """How many objects the selections on one object of type `parent` may give; `size` is that of a page around them."""
+        """How many objects the selections on one object of type `parent` may give; `size` is that of a page around
+        them.
+        """
         total = 0
         for selection in selection_set.selections:
             if isinstance(selection, FieldNode):
@@ -131,4 +135,10 @@ class _Counter:
 
     def _length(self, node: FieldNode) -> int:
         value = self._argument(node, "ids")
-        return len(value.values or ()) if isinstance(value, ListValueNode) else len(value) if isinstance(value, list) else 1
+        return (
+            len(value.values or ())
+            if isinstance(value, ListValueNode)
+            else len(value)
+            if isinstance(value, list)
+            else 1
+        )

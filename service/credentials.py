@@ -1,4 +1,4 @@
-"""Where a request carries its credential, and when a cookie counts: never on a request that a foreign page can forge."""
+"""Where does a request carry its credential, and when does a cookie count: never where a foreign page can forge it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,13 @@ def credential(http: HttpRequest, settings: Settings) -> tuple[str | None, bool]
 def set_cookie(response: Response, token: str, request: Request, settings: Settings) -> None:
     """The session cookie: `__Host-` and Secure over https, HttpOnly, SameSite=Lax (ASVS 3.3.1, 3.3.3)."""
     response.set_cookie(
-        _name(request), token, max_age=settings.session_lifetime, path="/", secure=request.secure, httponly=True, samesite="lax"
+        _name(request),
+        token,
+        max_age=settings.session_lifetime,
+        path="/",
+        secure=request.secure,
+        httponly=True,
+        samesite="lax",
     )
 
 
@@ -56,11 +62,13 @@ def _name(request: Request) -> str:
 
 
 def _not_forged(http: HttpRequest) -> bool:
-    # SECURITY: a POST got here as JSON, which a foreign page cannot send without a preflight that is never answered. A GET must
-    # show that it comes from this origin, or that it passed a preflight.
+    # SECURITY: a POST got here as JSON, which a foreign page cannot send without a preflight that is never answered. A
+    # GET must show that it comes from this origin, or that it passed a preflight.
     if http.method == "POST":
         return http.headers.get("sec-fetch-site", "same-origin") in {"same-origin", "none"}
-    return http.headers.get("sec-fetch-site") in {"same-origin", "none"} or any(name in http.headers for name in PREFLIGHT_HEADERS)
+    return http.headers.get("sec-fetch-site") in {"same-origin", "none"} or any(
+        name in http.headers for name in PREFLIGHT_HEADERS
+    )
 
 
 def _address(host: str | None) -> str | None:

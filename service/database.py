@@ -1,7 +1,7 @@
 """How the service talks to PostgreSQL: statements by name, reads on held connections, writes in transactions.
 
-Reads go straight through asyncpg (see readers.py). Writes, migrations and commands go through `databases`, here and nowhere
-else; a transaction belongs to one asyncio task.
+Reads go straight through asyncpg (see readers.py). Writes, migrations and commands go through `databases`, here and
+nowhere else; a transaction belongs to one asyncio task.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ async def codecs(connection: Any) -> None:
 
 
 async def _keep_session(_connection: Any) -> None:
-    """Nothing sets session state (only SET LOCAL and transaction-level locks), so there is nothing to reset on release."""
+    """Nothing sets session state (only SET LOCAL and transaction-level locks), so there is nothing to reset on
+    release.
+    """
 
 
 class Transaction:
@@ -78,6 +80,11 @@ class Database:
             timeout=10,
         )
         self._readers = Readers(url, statements, count=readers, init=codecs, settings=settings)
+
+    @property
+    def reads(self) -> int:
+        """How many reading statements were run so far."""
+        return self._readers.runs
 
     async def connect(self) -> None:
         """Opens the first connections; raises what asyncpg raises when the server cannot be reached."""

@@ -5,7 +5,6 @@ Documents are kept once they are found valid; verdicts of access are never kept 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -33,7 +32,13 @@ from service.readers import LOST
 
 KEPT_DOCUMENTS = 512
 MOST_VALIDATION_ERRORS = 20
-UNAVAILABLE = (*LOST, asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError, asyncpg.InsufficientResourcesError, TimeoutError)
+UNAVAILABLE = (
+    *LOST,
+    asyncpg.QueryCanceledError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.InsufficientResourcesError,
+    TimeoutError,
+)
 log = structlog.get_logger("roster.graphql")
 
 
@@ -64,7 +69,11 @@ class Documents:
         except GraphQLSyntaxError as error:
             if "tokens" in error.message:
                 raise RequestError(
-                    Fault(FaultCode.QUERY_TOO_COMPLEX, f"A document may have {self._token_limit} tokens", limit=self._token_limit)
+                    Fault(
+                        FaultCode.QUERY_TOO_COMPLEX,
+                        f"A document may have {self._token_limit} tokens",
+                        limit=self._token_limit,
+                    )
                 ) from error
             raise RequestError(error) from error
         except RecursionError:
@@ -93,7 +102,7 @@ class Documents:
             variable_values=variables,
             operation_name=name,
             executor_class=Guard,
-            is_awaitable=optimized_is_awaitable,
+            is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
         )
         if not isinstance(result, ExecutionResult):
             result = await result
@@ -123,5 +132,5 @@ def formatted(error: GraphQLError, request_id: str) -> dict[str, Any]:
     return answer | _masked("Something went wrong inside", FaultCode.INTERNAL, request_id)
 
 
-def _masked(message: str, code: FaultCode, request_id: str) -> Mapping[str, Any]:
+def _masked(message: str, code: FaultCode, request_id: str) -> dict[str, Any]:
     return {"message": message, "extensions": {"code": code.value, "requestId": request_id}}

@@ -1,4 +1,6 @@
-"""What stands around a GraphQL operation in HTTP (GraphQL over HTTP, draft of 2026-08): bodies in, media types and statuses out."""
+"""What stands around a GraphQL operation in HTTP (GraphQL over HTTP, draft of 2026-08): bodies in, media types and
+statuses out.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
 # The draft says 422 where its audit tool still asks for 400; one place to follow it
 INVALID_REQUEST_STATUS = 400
+NOT_ACCEPTABLE = 406
 
 
 class HttpError(Exception):
@@ -23,6 +26,8 @@ class HttpError(Exception):
         super().__init__(fault.message)
         self.status = status
         self.fault = fault
+        # Who accepts neither type reads the plain one
+        self.media_type = JSON if status == NOT_ACCEPTABLE else GRAPHQL_RESPONSE
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
@@ -50,13 +55,17 @@ def media_type(request: Request) -> str:
         if offered is not None and quality > 0 and (best is None or quality > best[0]):
             best = (quality, position, offered)
     if best is None:
-        raise HttpError(406, bad_input(f"Accept must allow {GRAPHQL_RESPONSE} or {JSON}"))
+        raise HttpError(NOT_ACCEPTABLE, bad_input(f"Accept must allow {GRAPHQL_RESPONSE} or {JSON}"))
     return best[2]
 
 
 def prefers_html(request: Request) -> bool:
     """Whether a browser is asking for a page, not a program for data."""
-    return request.method in {"GET", "HEAD"} and "text/html" in request.headers.get("accept", "") and "query" not in request.query_params
+    return (
+        request.method in {"GET", "HEAD"}
+        and "text/html" in request.headers.get("accept", "")
+        and "query" not in request.query_params
+    )
 
 
 async def body(request: Request, limit: int) -> bytes:

@@ -5,8 +5,8 @@
     └── GraphQLError
         └── Fault          what the caller cannot mend: a top-level error with `extensions.code`
 
-Constraints of the database are the validation of uniqueness, ranges and references: CONSTRAINTS names the client error of
-each, and a test compares the list with the live schema.
+Constraints of the database are the validation of uniqueness, ranges and references: CONSTRAINTS names the client error
+of each, and a test compares the list with the live schema.
 """
 
 from __future__ import annotations
@@ -27,13 +27,17 @@ class ErrorCode(Enum):
     ALREADY_DONE = strawberry.enum_value("ALREADY_DONE", description="There is nothing left to do")
     CONFLICT = strawberry.enum_value("CONFLICT", description="Something else stands against it")
     EXPIRED = strawberry.enum_value("EXPIRED", description="The time for it is over")
-    IDEMPOTENCY_MISMATCH = strawberry.enum_value("IDEMPOTENCY_MISMATCH", description="The idempotency key was used with another input")
+    IDEMPOTENCY_MISMATCH = strawberry.enum_value(
+        "IDEMPOTENCY_MISMATCH", description="The idempotency key was used with another input"
+    )
     INSUFFICIENT_BALANCE = strawberry.enum_value("INSUFFICIENT_BALANCE", description="The balance does not cover it")
     INVALID = strawberry.enum_value("INVALID", description="The value is not of the form that it must have")
     IN_USE = strawberry.enum_value("IN_USE", description="Something else needs the object")
     LIMIT_REACHED = strawberry.enum_value("LIMIT_REACHED", description="There are as many as there may be")
     LOCKED = strawberry.enum_value("LOCKED", description="Too many failures; it opens again after a while")
-    NOT_ALLOWED = strawberry.enum_value("NOT_ALLOWED", description="The caller may not do this to this object, or with this value")
+    NOT_ALLOWED = strawberry.enum_value(
+        "NOT_ALLOWED", description="The caller may not do this to this object, or with this value"
+    )
     NOT_FOUND = strawberry.enum_value("NOT_FOUND", description="There is no such object, or the caller may not see it")
     REQUIRED = strawberry.enum_value("REQUIRED", description="A value is missing")
     TAKEN = strawberry.enum_value("TAKEN", description="Somebody else has this value")
@@ -80,7 +84,7 @@ class Refused(Exception):  # noqa: N818  (it is an answer, not an accident)
         self.problems = problems
 
 
-class Fault(GraphQLError):
+class Fault(GraphQLError):  # noqa: N818  (named as the specification's "field error" is answered)
     """An error outside any payload: `extensions` carries the code and what a client needs to act on it."""
 
     def __init__(self, code: FaultCode, message: str, **extensions: Any) -> None:
@@ -119,7 +123,9 @@ CONSTRAINTS = {
     "api_keys_name_length": _length("name"),
     "api_keys_user_id_fkey": _gone("userId", "user"),
     "credentials_user_id_fkey": _gone("userId", "user"),
-    "plans_default_key": Problem(ErrorCode.CONFLICT, "Another plan was made the default one at the same time", ("isDefault",)),
+    "plans_default_key": Problem(
+        ErrorCode.CONFLICT, "Another plan was made the default one at the same time", ("isDefault",)
+    ),
     "plans_description_length": _length("description"),
     "plans_limits_object": _invalid("limits"),
     "plans_name_key": _unique("name", "This name of a plan"),

@@ -1,7 +1,7 @@
 """How a field of a type is written: a column, a function of the row, one related row, or a page of related rows.
 
-There are no other kinds of resolver under the root. Each field carries its description and its access; a type's access is the
-default of its fields.
+There are no other kinds of resolver under the root. Each field carries its description and its access; a type's access
+is the default of its fields.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from service.context import Info
 from service.pagination import Page, Window
 
 T = TypeVar("T")
-First = Annotated[int | None, strawberry.argument(description="How many items from the start, 1 to 100; 20 without `last`")]
+First = Annotated[
+    int | None, strawberry.argument(description="How many items from the start, 1 to 100; 20 without `last`")
+]
 After = Annotated[str | None, strawberry.argument(description="Only items behind this cursor")]
 Last = Annotated[int | None, strawberry.argument(description="How many items from the end, 1 to 100")]
 Before = Annotated[str | None, strawberry.argument(description="Only items in front of this cursor")]
@@ -34,7 +36,10 @@ def entity(
     server: str | None = None,
     role: str | None = None,
 ) -> Callable[[type[T]], type[T]]:
-    """A GraphQL type whose objects are rows. `owner`, `server` and `role` name the columns that say to whom a row belongs."""
+    """A GraphQL type whose objects are rows.
+
+    `owner`, `server` and `role` name the columns that say to whom a row belongs.
+    """
 
     def declare(cls: type[T]) -> type[T]:
         declared = strawberry.type(cls, description=description, directives=_directives(access))
@@ -42,6 +47,10 @@ def entity(
         del declared.__init__
         definition = declared.__strawberry_definition__  # type: ignore[attr-defined]
         columns = frozenset(f.python_name for f in definition.fields if f.base_resolver is None)
+        # An attribute of a row is always its column, also where a field of the same name computes something from it
+        for name in {f.python_name for f in definition.fields} - columns:
+            if name in vars(declared):
+                delattr(declared, name)
         declared.columns = columns  # type: ignore[attr-defined]
         declared.ownership = Ownership(owner, server, role)  # type: ignore[attr-defined]
         return declared
@@ -110,4 +119,3 @@ async def _count(info: Info, statement: str, key: str) -> int:
 def read(row: Any, name: str) -> Any:
     """Strawberry's default resolver: rows and plain objects by attribute, values of a jsonb column by key."""
     return row.get(name) if type(row) is dict else getattr(row, name)
-

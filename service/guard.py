@@ -1,7 +1,8 @@
-"""May this document run, and which of its fields may this caller have? The one place where access and limits are enforced.
+"""May this document run, and which of its fields may this caller have? The one place where access and limits are
+enforced.
 
-Built on graphql-core's executor, through the seam that Strawberry leaves (`execution_context_class`): every field of every object
-passes `execute_field`, whatever alias, fragment or interface it was asked through.
+Built on graphql-core's executor, through the seam that Strawberry leaves (`execution_context_class`): every field of
+every object passes `execute_field`, whatever alias, fragment or interface it was asked through.
 """
 
 from __future__ import annotations
@@ -67,7 +68,13 @@ class Guard(StrawberryGraphQLCoreExecutionContext):
     def execute_operation(self, serially: bool | None = None) -> Any:
         """Refuses what is too large, and a mutation that holds a refused one, before anything is run."""
         try:
-            roots = check_cost(self.schema, self.operation, self.fragment_definitions, self.variable_values, self.context_value.house.settings)
+            roots = check_cost(
+                self.schema,
+                self.operation,
+                self.fragment_definitions,
+                self.variable_values,
+                self.context_value.house.settings,
+            )
             if self.operation.operation is OperationType.MUTATION:
                 self._refuse_mutations(roots)
         except GraphQLError as error:
@@ -75,7 +82,12 @@ class Guard(StrawberryGraphQLCoreExecutionContext):
         return super().execute_operation(serially)
 
     def execute_field(
-        self, parent_type: GraphQLObjectType, source: Any, field_details_list: FieldDetailsList, path: Path, position_context: Any
+        self,
+        parent_type: GraphQLObjectType,
+        source: Any,
+        field_details_list: FieldDetailsList,
+        path: Path,
+        position_context: Any,
     ) -> Any:
         """The field's value under its rule: the value, or null and an error that names the permission it needs."""
         rule = self._rule(parent_type.name, field_details_list[0].node.name.value)

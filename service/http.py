@@ -51,19 +51,21 @@ class Endpoint:
             return await self._answer(http, request, asked, answer_type, batch=batch)
         except HttpError as error:
             content = {"errors": [formatted(error.fault, request.id)]}
-            return _json(content, error.status, GRAPHQL_RESPONSE if error.status != 406 else "application/json", error.headers)
+            return _json(content, error.status, error.media_type, error.headers)
 
     async def _read(self, http: HttpRequest) -> tuple[list[Operation], bool]:
         settings = self._house.settings
         content_type = http.headers.get("content-type", "").split(";")[0].strip().lower()
         if http.method in {"GET", "HEAD"}:
-            # SECURITY: a GET with a body's content type is how a foreign page avoids the preflight (GHSA-9q82-xgwf-vj6h)
+            # SECURITY: a GET with a body's content type is how a foreign page avoids the preflight
+            # (GHSA-9q82-xgwf-vj6h)
             if content_type not in {"", "application/json"}:
                 raise HttpError(415, bad_input("A GET has no content type"))
             return [from_query_string(http)], False
         if http.method != "POST":
             raise HttpError(405, bad_input("Use GET or POST"), Allow="GET, POST")
-        # SECURITY: a foreign page can send forms and plain text without a preflight, but not JSON: nothing else is executed
+        # SECURITY: a foreign page can send forms and plain text without a preflight, but not JSON: nothing else is
+        # executed
         if content_type != "application/json":
             raise HttpError(415, bad_input("The content type must be application/json"))
         value = decode(await body(http, settings.body_limit))
@@ -127,7 +129,9 @@ class Endpoint:
         """Sets or clears the session cookie after who signed in or out; who came by a header gets none."""
         if not by_cookie:
             return
-        token = next((context.session_token for context in reversed(contexts) if context.session_token is not None), None)
+        token = next(
+            (context.session_token for context in reversed(contexts) if context.session_token is not None), None
+        )
         if token:
             set_cookie(response, token, request, self._house.settings)
         elif token == "" or contexts[0].actor.refusal is not None:

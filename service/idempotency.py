@@ -26,7 +26,10 @@ class Claim:
         }
 
     async def make(self) -> bool:
-        """Whether the key is new. Waits for a request at the same moment; IDEMPOTENCY_MISMATCH where that asked for something else."""
+        """Whether the key is new.
+
+        Waits for a request at the same moment; IDEMPOTENCY_MISMATCH where that asked for something else.
+        """
         if await self._write.run("claim_idempotency_key", fingerprint=self._fingerprint, **self._key) is not None:
             return True
         earlier = await self._write.run("idempotency_key", **self._key)
@@ -43,8 +46,8 @@ class Claim:
 async def fingerprint(house: House, key: str, given: dict[str, Any]) -> bytes:
     """What tells one input from another.
 
-    SECURITY: an input with a password is hashed as slowly as the password itself, or the kept fingerprint would be the easier way
-    to guess it.
+    SECURITY: an input with a password is hashed as slowly as the password itself, or the kept fingerprint would be the
+    easier way to guess it.
     """
     content = orjson.dumps(given, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_DATACLASS, default=repr)
     if given.get("password"):

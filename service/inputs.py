@@ -1,7 +1,7 @@
 """What a mutation takes: input fields with their limits, checked in one place before the mutation runs.
 
-Absent fields are UNSET and keep their value, null clears it. A text's limits are declared with the field; a test finds the text
-without limits.
+Absent fields are UNSET and keep their value, null clears it. A text's limits are declared with the field; a test finds
+the text without limits.
 """
 
 from __future__ import annotations

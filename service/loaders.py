@@ -1,7 +1,7 @@
 """How the rows of many keys come in one statement: a generic batching loader; no entity appears here.
 
-A loader statement takes `:keys` and answers with a column `key`. What is asked for while the event loop is busy with one level
-of a document goes into one round trip, and the answer is kept until the request ends or writes.
+A loader statement takes `:keys` and answers with a column `key`. What is asked for while the event loop is busy with
+one level of a document goes into one round trip, and the answer is kept until the request ends or writes.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Loaders:
         statement, parameters = source
         try:
             rows = await self._database.read(statement, keys=list(answers), **dict(parameters))
-        except Exception as error:  # noqa: BLE001  (it is given to whoever asked)
+        except Exception as error:
             for answer in answers.values():
                 if not answer.done():
                     answer.set_exception(error)

@@ -1,7 +1,7 @@
 """How the schema comes to be: applies `sql/migrations/NNNN_what.sql` in order, each in its own transaction.
 
-Forward only. The SHA-256 of each file is kept, so that an edited one is noticed. An advisory lock lets several processes start
-at once: one migrates, the others wait and find nothing to do.
+Forward only. The SHA-256 of each file is kept, so that an edited one is noticed. An advisory lock lets several
+processes start at once: one migrates, the others wait and find nothing to do.
 """
 
 from __future__ import annotations
@@ -96,9 +96,7 @@ async def _compare(connection: Connection, wanted: list[Migration]) -> list[Migr
         row = known.get(migration.number)
         if row is not None and row["sha256"] != migration.sha256:
             raise MigrationError(f"{migration.name} was changed after it was applied as {row['name']}")
-    return [
-        Migration(item.number, item.name, item.sha256, item.sql, applied=item.number in known) for item in wanted
-    ]
+    return [Migration(item.number, item.name, item.sha256, item.sql, applied=item.number in known) for item in wanted]
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:

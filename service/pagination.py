@@ -1,4 +1,5 @@
-"""What a page of a list is: its arguments, its cursors, and the connection that it is served as (Relay Cursor Connections).
+"""What a page of a list is: its arguments, its cursors, and the connection that it is served as (Relay Cursor
+Connections).
 
 Cursors are keysets: the position of a row in the list's order, and its id. A page costs the same wherever it lies.
 """
@@ -61,7 +62,13 @@ class Window:
 
     @classmethod
     def of(  # noqa: PLR0917
-        cls, order: str, first: int | None, after: str | None, last: int | None, before: str | None, offset: int | None = None
+        cls,
+        order: str,
+        first: int | None,
+        after: str | None,
+        last: int | None,
+        before: str | None,
+        offset: int | None = None,
     ) -> Window:
         """The window of a field's arguments; BAD_USER_INPUT where they are out of range or contradict each other."""
         if first is not None and last is not None:

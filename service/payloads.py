@@ -14,6 +14,7 @@ from service.access import Access, Open, Public
 from service.errors import ErrorCode, Problem, Refused
 from service.inputs import check
 
+
 @strawberry.type(description="One thing that the caller of a mutation can mend")
 class UserError(Open):
     """Served from errors.Problem."""

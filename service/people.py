@@ -1,4 +1,6 @@
-"""Which values may stand in an account? Inputs that people and administrators share, and the columns that come of them."""
+"""Which values may stand in an account? Inputs that people and administrators share, and the columns that come of
+them.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,16 @@ def person(house: House, value: Any, current: Any = None) -> dict[str, Any]:
     `current` is the account as it is, None for a new one. An email address that changes is unverified from then on.
     """
     columns = changes(
-        value, "username", "email", "first_name", "last_name", "display_name", "language", "date_of_birth", "external_id", "tier"
+        value,
+        "username",
+        "email",
+        "first_name",
+        "last_name",
+        "display_name",
+        "language",
+        "date_of_birth",
+        "external_id",
+        "tier",
     )
     problems: list[Problem] = []
     username = columns.get("username")
@@ -89,7 +100,9 @@ def person(house: House, value: Any, current: Any = None) -> dict[str, Any]:
         del columns["tier"]
     address = changes(value, "billing_address")
     if address:
-        columns["billing_address"] = merged(current.billing_address if current is not None else {}, address["billing_address"])
+        columns["billing_address"] = merged(
+            current.billing_address if current is not None else {}, address["billing_address"]
+        )
     return columns
 
 
@@ -128,5 +141,3 @@ async def hashed(house: House, password: str, context: list[str], *field: str) -
     if problems:
         raise Refused(*problems)
     return await house.hasher.hash(password)
-
-

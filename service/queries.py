@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import strawberry
 from strawberry import UNSET
@@ -15,11 +15,11 @@ from service.access import Access, Public
 from service.context import Info
 from service.errors import Refused, bad_input
 from service.fields import After, Before, First, Last
+from service.formats import UNSTORABLE
 from service.inputs import Text, check, optional
 from service.pagination import Connection, Page, Window
 from service.payloads import query
 from service.permissions import PermissionKind
-from service.formats import UNSTORABLE
 from service.ssh import normalise_fingerprint
 from service.types.audit_event import AuditEvent
 from service.types.node import Node
@@ -124,7 +124,7 @@ async def users(  # noqa: PLR0917
     order_by: Annotated[UserOrder | None, strawberry.argument(description="Order; newest first by default")] = None,
 ) -> Connection[User] | None:
     """Users by search, filter and order; keyset both ways."""
-    order: str = (order_by or UserOrder.CREATED_AT_DESC).value
+    order = str((order_by or UserOrder.CREATED_AT_DESC).value)
     window = Window.of(order, first, after, last, before, offset)
     given_filter = {name: None if value is UNSET else value for name, value in vars(filter or UserFilter()).items()}
     if isinstance(given_filter["tier"], Tier):
@@ -150,13 +150,17 @@ async def users(  # noqa: PLR0917
 def _pattern(search: str | None) -> str | None:
     text = (search or "").strip()
     if len(text) > LARGEST_SEARCH or UNSTORABLE.search(text):
-        raise bad_input(f"`search` takes {LARGEST_SEARCH} characters at most, and no control characters", argument="search")
+        raise bad_input(
+            f"`search` takes {LARGEST_SEARCH} characters at most, and no control characters", argument="search"
+        )
     escaped = text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%" if text else None
 
 
 @query(SELF)
-async def node(info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Id of the object")]) -> Node | None:
+async def node(
+    info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Id of the object")]
+) -> Node | None:
     """Any object by its id, if the caller may see it."""
     return await visible_node(info.context, id)  # type: ignore[no-any-return]
 
@@ -192,7 +196,9 @@ def permission_catalog(
 
 
 @query(Access(any="servers.read", own="servers.read"))
-async def server(info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Id of the server")]) -> Server | None:
+async def server(
+    info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Id of the server")]
+) -> Server | None:
     """One server, if the caller owns it, shares it or may read all."""
     row = await info.context.loaders.one("servers_by_id", id)
     rule = info.context.rules["Query", "server"]
@@ -205,7 +211,7 @@ async def servers(
 ) -> Connection[Server] | None:
     """Every server, newest first."""
     window = Window.of("servers", first, after, last, before)
-    return await _by_id(info, window, "servers", {})
+    return cast("Connection[Server]", await _by_id(info, window, "servers", {}))
 
 
 @query(Access(any="audit.read"))
@@ -222,7 +228,7 @@ async def audit_events(  # noqa: PLR0917
     check(given_filter)
     window = Window.of("audit_events", first, after, last, before)
     parameters = {name: None if value is UNSET else value for name, value in vars(given_filter).items()}
-    return await _by_id(info, window, "audit_events", parameters)
+    return cast("Connection[AuditEvent]", await _by_id(info, window, "audit_events", parameters))
 
 
 async def _by_id(info: Info, window: Window, name: str, parameters: dict[str, Any]) -> Any:

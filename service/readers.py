@@ -1,7 +1,7 @@
 """How reads reach PostgreSQL fast: a few connections held for good, with their statements prepared on them.
 
-Acquiring and resetting a pooled connection costs more than asking it. Nothing may set session state on a held connection. A
-lost one is replaced, and the read that met the loss is repeated: reads change nothing.
+Acquiring and resetting a pooled connection costs more than asking it. Nothing may set session state on a held
+connection. A lost one is replaced, and the read that met the loss is repeated: reads change nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from service.statements import Statement
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
 
-LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, OSError)
+LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    OSError,
+)
 # The table got another column since the statement was prepared: preparing it anew cures it
 OUTDATED = (asyncpg.InvalidCachedStatementError, asyncpg.FeatureNotSupportedError)
 
@@ -67,7 +73,7 @@ class Readers:
         self._settings = settings
         self._idle: asyncio.LifoQueue[Reader | None] = asyncio.LifoQueue()
         self._count = count
-        self.statements_run = 0
+        self.runs = 0
 
     async def open(self) -> None:
         """Opens one connection; the others when they are first needed."""
@@ -85,7 +91,7 @@ class Readers:
     async def run(self, statement: Statement, parameters: Mapping[str, Any]) -> Any:
         """Runs a read on the next idle connection."""
         arguments = [parameters[name] for name in statement.parameters]
-        self.statements_run += 1
+        self.runs += 1
         reader = await self._idle.get()
         try:
             reader = reader or await self._connect()
@@ -100,7 +106,8 @@ class Readers:
                 reader = await self._connect()
                 return await reader.run(statement, arguments)
         except BaseException:
-            # A cancelled read leaves the connection to finish or cancel its query by itself; only a closed one is dropped
+            # A cancelled read leaves the connection to finish or cancel its query by itself; only a closed one is
+            # dropped
             if reader is not None and reader.connection.is_closed():
                 reader = None
             raise
@@ -109,6 +116,8 @@ class Readers:
 
     async def _connect(self) -> Reader:
         # Without asyncpg's own cache a statement that is not prepared here is planned for the values at hand
-        connection = await asyncpg.connect(self._url, server_settings=self._settings, statement_cache_size=0, timeout=10)
+        connection = await asyncpg.connect(
+            self._url, server_settings=self._settings, statement_cache_size=0, timeout=10
+        )
         await self._init(connection)
         return Reader(connection)

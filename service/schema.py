@@ -1,4 +1,6 @@
-"""The composition root: queries, mutations, types and directives become one schema, with the access rule of every field."""
+"""The composition root: queries, mutations, types and directives become one schema, with the access rule of every
+field.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,19 @@ from strawberry.types.field import StrawberryField
 from service import fields, queries
 from service.access import OPEN, Access, Open, Ownership, Public, Rule
 from service.guard import Guard
-from service.mutations import api_key, password, plan, profile, role, server, session, ssh_key, subuser, suspension, user
+from service.mutations import (
+    api_key,
+    password,
+    plan,
+    profile,
+    role,
+    server,
+    session,
+    ssh_key,
+    subuser,
+    suspension,
+    user,
+)
 from service.scalars import SCALARS, BigInt
 from service.types.api_key import ApiKey
 from service.types.audit_event import AuditEvent
@@ -31,17 +45,15 @@ NODES = [ApiKey, AuditEvent, Plan, Role, Server, Session, SshKey, Subuser, User]
 
 
 def _roots(*modules: ModuleType) -> list[StrawberryField]:
-    return [
-        item for module in modules for item in vars(module).values() if isinstance(item, StrawberryField)
-    ]
+    return [item for module in modules for item in vars(module).values() if isinstance(item, StrawberryField)]
 
 
 Query = create_type("Query", _roots(queries), description="What can be asked")
 Mutation = create_type(
     "Mutation",
     _roots(*MUTATIONS),
-    description="What can be changed. One `input` each: an absent field keeps its value, null clears it. What the caller can mend is "
-    "told in the payload's `errors`; the mutation then changed nothing",
+    description="What can be changed. One `input` each: an absent field keeps its value, null clears it. What the caller can "
+    "mend is told in the payload's `errors`; the mutation then changed nothing",
 )
 
 
@@ -59,7 +71,8 @@ def create() -> strawberry.Schema:
 def rules_of(schema: strawberry.Schema) -> dict[tuple[str, str], Rule]:
     """The rule of every field by (type, field), and of every type that has one by (type, "").
 
-    A field under neither @access nor @public is not in it, unless its type is Open; the guard refuses it and a test finds it.
+    A field under neither @access nor @public is not in it, unless its type is Open; the guard refuses it and a test
+    finds it.
     """
     rules: dict[tuple[str, str], Rule] = {}
     for name, graphql_type in schema._schema.type_map.items():  # noqa: SLF001  (Strawberry has no public way to its types)
@@ -101,4 +114,7 @@ RULES = rules_of(schema)
 def printed() -> str:
     """The text of schema.graphql."""
     # Strawberry describes every directive but this one
-    return schema.as_str().replace("directive @oneOf", '"""Exactly one field of the input is given"""\ndirective @oneOf') + "\n"
+    return (
+        schema.as_str().replace("directive @oneOf", '"""Exactly one field of the input is given"""\ndirective @oneOf')
+        + "\n"
+    )

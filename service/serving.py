@@ -58,7 +58,7 @@ def serve(settings: Settings, url: str, listener: socket.socket) -> None:
     if settings.workers == 1:
         server.run(sockets=[listener])
     else:
-        Multiprocess(config, target=server.run, sockets=[listener]).run()
+        Multiprocess(config, sockets=[listener]).run()
 
 
 def _ignore(_number: int, _frame: object) -> None:

@@ -33,8 +33,12 @@ class Settings(BaseSettings):
     hash_threads: Annotated[int | None, Field(ge=1, le=64, description="Threads that hash; default: cores - 1")] = None
     host: Annotated[str, Field(min_length=1, description="Address to listen on")] = "127.0.0.1"
     introspection: Annotated[bool, Field(description="Answer introspection queries")] = True
-    log_format: Annotated[Literal["auto", "json", "text"], Field(description="Log lines: auto is text on a terminal")] = "auto"
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="Least level that is logged")] = "info"
+    log_format: Annotated[
+        Literal["auto", "json", "text"], Field(description="Log lines: auto is text on a terminal")
+    ] = "auto"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="Least level that is logged")
+    ] = "info"
     node_limit: Annotated[int, Field(ge=100, description="Objects that one query may ask for at most")] = 25_000
     password_min_length: Annotated[int, Field(ge=8, le=64, description="Characters of a new password")] = 8
     password_min_score: Annotated[int, Field(ge=0, le=4, description="zxcvbn score of a new password")] = 2
@@ -50,7 +54,9 @@ class Settings(BaseSettings):
     token_limit: Annotated[int, Field(ge=200, description="Lexical tokens of a document")] = 1_000
     username_max_length: Annotated[int, Field(ge=3, le=191, description="Characters of a username")] = 15
     username_min_length: Annotated[int, Field(ge=1, le=15, description="Characters of a username")] = 3
-    username_pattern: Annotated[str, Field(description="Regular expression that a whole username fits")] = "[A-Za-z0-9_]+"
+    username_pattern: Annotated[str, Field(description="Regular expression that a whole username fits")] = (
+        "[A-Za-z0-9_]+"
+    )
     workers: Annotated[int, Field(ge=1, le=64, description="Processes that serve")] = 1
     writers: Annotated[int, Field(ge=1, le=64, description="Connections for writes, for each worker")] = 8
 

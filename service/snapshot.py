@@ -1,4 +1,6 @@
-"""What does the database's schema look like as text? `sql/schema.sql` is this text; a test compares it with the migrations."""
+"""What does the database's schema look like as text? `sql/schema.sql` is this text; a test compares it with the
+migrations.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ ORDER BY c.relname, t.tgname
 
 
 async def database_snapshot(database: Database) -> str:
-    """The tables, constraints, indexes, functions and triggers, in an order and a spelling that every server version gives."""
+    """The tables, constraints, indexes, functions and triggers, in an order and a spelling that every server version
+    gives.
+    """
     async with database.connection() as connection:
         tables: dict[str, list[str]] = {}
         for row in await connection.fetch(COLUMNS):

@@ -12,8 +12,8 @@ from service.rows import Row
 async def visible_node(context: Context, row_id: str, type_name: str | None = None) -> Any:
     """The object of the id, of whatever type, or None where there is none or the caller may not see it.
 
-    SECURITY: each type is found by its own statement and judged by its own rule, so that an id never opens another type's
-    object (CVE-2025-22151).
+    SECURITY: each type is found by its own statement and judged by its own rule, so that an id never opens another
+    type's object (CVE-2025-22151).
     """
     names = [type_name] if type_name is not None else list(LOADERS)
     rows = await asyncio.gather(*(context.loaders.one(LOADERS[name], row_id) for name in names if name in LOADERS))

@@ -6,7 +6,7 @@ The audit event commits with the change or not at all. What must not happen befo
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from service.access import Rule, expand
@@ -42,7 +42,10 @@ class Write:
         return await self._transaction.run(statement, **parameters)
 
     async def lock(self, statement: str, row_id: str, *field: str) -> Any:
-        """The target of the mutation, held until commit. NOT_FOUND where there is none or the caller may not touch it."""
+        """The target of the mutation, held until commit.
+
+        NOT_FOUND where there is none or the caller may not touch it.
+        """
         row = await self.run(statement, id=row_id)
         # SECURITY: what the caller may not reach is answered like what is not there, or ids could be probed
         if row is None or not await self._context.reaches(self.rule, row):
@@ -63,12 +66,14 @@ class Write:
         """The event is that of who just signed in."""
         self.actor = actor
 
-    def grants(self, role_permissions: list[str], *field: str) -> None:
+    def grants(self, role_permissions: Iterable[str], *field: str) -> None:
         """Refuses admin permissions that the caller does not hold with this very credential."""
         beyond = expand(role_permissions) - self.actor.held.admin
         if beyond:
             names = ", ".join(sorted(beyond))
-            raise refuse(ErrorCode.NOT_ALLOWED, f"This takes permissions that you do not hold: {names}", *(field or ("id",)))
+            raise refuse(
+                ErrorCode.NOT_ALLOWED, f"This takes permissions that you do not hold: {names}", *(field or ("id",))
+            )
 
     def created(self, row: Any, **further: Any) -> None:
         """The event tells of a new object."""

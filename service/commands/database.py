@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import TextIO
 
 import click
 
@@ -56,7 +57,7 @@ def check(*, snapshot: bool, write: bool) -> None:
 @click.option("--email", default=None, help="Email address.")
 @click.option("--password-file", type=click.File(), default=None, help="File with the password; - is standard input.")
 @click.option("--root", is_flag=True, help="Give the role ROOT instead of ADMIN.")
-def create_admin(username: str, email: str | None, password_file: click.utils.LazyFile | None, *, root: bool) -> None:
+def create_admin(username: str, email: str | None, password_file: TextIO | None, *, root: bool) -> None:
     """Create an administrator; without --password-file a password is made and printed once."""
     password = accounts.generated_password() if password_file is None else password_file.read().rstrip("\n")
     settings = settings_with()

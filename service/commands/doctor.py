@@ -1,5 +1,8 @@
 """x"""
+
 import click
+
+
 @click.command()
 def doctor() -> None:
     """x"""

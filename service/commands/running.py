@@ -39,7 +39,9 @@ def one_line() -> Iterator[None]:
     except asyncpg.PostgresError as error:
         raise Trouble(f"the database refuses: {' '.join(str(error).split())} (ROSTER_DATABASE_URL)") from None
     except (OSError, asyncpg.InterfaceError) as error:
-        raise Trouble(f"the database cannot be reached: {error or type(error).__name__} (ROSTER_DATABASE_URL)") from None
+        raise Trouble(
+            f"the database cannot be reached: {error or type(error).__name__} (ROSTER_DATABASE_URL)"
+        ) from None
 
 
 def settings_with(**given: Any) -> Settings:

@@ -12,6 +12,7 @@ from service.commands.running import Trouble, database_url, one_line, settings_w
 from service.database import Database
 from service.errors import Refused
 from service.passwords import PasswordHasher, PasswordPolicy, problems
+from service.schema import printed
 from service.serving import listening_socket
 from service.serving import serve as run
 from service.settings import Settings
@@ -22,7 +23,12 @@ SCHEMA = Path(__file__).parent.parent.parent / "schema.graphql"
 @click.command()
 @click.option("--host", default=None, help="Address to listen on.")
 @click.option("--port", type=int, default=None, help="Port to listen on; 0 takes a free one.")
-@click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), default=None, help="Folder of the embedded PostgreSQL.")
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    help="Folder of the embedded PostgreSQL.",
+)
 @click.option("--workers", type=int, default=None, help="Processes that serve.")
 def serve(host: str | None, port: int | None, data_dir: Path | None, workers: int | None) -> None:
     """Serve GraphQL, on an embedded PostgreSQL unless ROSTER_DATABASE_URL names another."""
@@ -31,7 +37,9 @@ def serve(host: str | None, port: int | None, data_dir: Path | None, workers: in
         logs.configure(settings)
         listener = listening_socket(settings.host, settings.port)
         with database_url(settings) as url:
-            password = with_database(settings.model_copy(update={"database_url": SecretStr(url)}), lambda db: _prepare(db, settings))
+            password = with_database(
+                settings.model_copy(update={"database_url": SecretStr(url)}), lambda db: _prepare(db, settings)
+            )
             _greet(settings, listener.getsockname()[1], password)
             run(settings, url, listener)
 
@@ -40,8 +48,6 @@ def serve(host: str | None, port: int | None, data_dir: Path | None, workers: in
 @click.option("--check", "only_check", is_flag=True, help="Only tell whether schema.graphql is current.")
 def schema(*, only_check: bool) -> None:
     """Write schema.graphql."""
-    from service.schema import printed
-
     text = printed()
     if not only_check:
         SCHEMA.write_text(text, encoding="utf-8")
@@ -82,5 +88,7 @@ async def _prepare(database: Database, settings: Settings) -> str | None:
 def _greet(settings: Settings, port: int, password: str | None) -> None:
     host = "localhost" if settings.host in {"127.0.0.1", "0.0.0.0", "::", "::1"} else settings.host  # noqa: S104
     if password is not None:
-        click.echo(f"The root account was made. Username: {accounts.ROOT_NAME}  Password: {password}  (shown this once)")
+        click.echo(
+            f"The root account was made. Username: {accounts.ROOT_NAME}  Password: {password}  (shown this once)"
+        )
     click.echo(f"Serving GraphiQL at http://{host}:{port}/graphql", nl=True)

@@ -30,9 +30,12 @@ class CreateApiKeyInput:
 
     name: str = given("Name, unique among one's own keys", SHORT_NAME)
     permissions: list[Permission] | None = optional(
-        "Permissions that the key lists, each of which the caller holds; without any the key reads public fields only", PERMISSIONS
+        "Permissions that the key lists, each of which the caller holds; without any the key reads public fields only",
+        PERMISSIONS,
     )
-    allowed_ips: list[CIDR] | None = optional("Networks that the key may be used from; without any, every network", NETWORKS)
+    allowed_ips: list[CIDR] | None = optional(
+        "Networks that the key may be used from; without any, every network", NETWORKS
+    )
     expires_at: dt.datetime | None = optional("Time from which the key does not count any more; without one it stays")
 
 
@@ -42,7 +45,9 @@ class UpdateApiKeyInput:
 
     id: strawberry.ID = given("Id of the key")
     name: str | None = optional("Name, unique among one's own keys", SHORT_NAME)
-    permissions: list[Permission] | None = optional("Permissions that the key lists, each of which the caller holds", PERMISSIONS)
+    permissions: list[Permission] | None = optional(
+        "Permissions that the key lists, each of which the caller holds", PERMISSIONS
+    )
     allowed_ips: list[CIDR] | None = optional("Networks that the key may be used from; null: every network", NETWORKS)
     expires_at: dt.datetime | None = optional("Time from which the key does not count any more; null: it stays")
 
@@ -52,7 +57,9 @@ class RotateApiKeyInput:
     """Input of rotateApiKey."""
 
     id: strawberry.ID = given("Id of the key")
-    grace_seconds: int | None = given("Seconds for which the old secret lives on, 30 days at most", Number(0, LONGEST_GRACE), default=0)
+    grace_seconds: int | None = given(
+        "Seconds for which the old secret lives on, 30 days at most", Number(0, LONGEST_GRACE), default=0
+    )
 
 
 @strawberry.input(description="API key to delete")

@@ -51,13 +51,13 @@ async def change_password(info: Info, input: ChangePasswordInput) -> UserPayload
     house, actor = info.context.house, info.context.actor
     person = await house.database.read("login_by_id", id=actor.user_id)
     # SECURITY: a stolen session must not be enough to take the account over (ASVS 6.2.3)
-    if not await house.hasher.verify(person["password_hash"], input.current_password):
+    if not await house.hasher.verify(person.password_hash, input.current_password):
         raise refuse(ErrorCode.WRONG_CREDENTIALS, "The current password is wrong", "currentPassword")
     password_hash = await hashed(house, input.new_password, password_context(person), "newPassword")
     async with info.context.write(info, "user.password") as write:
         user = await write.run("lock_user", id=actor.user_id)
         stored = await write.run("password_hash_of_user", user_id=user.id)
-        if stored is None or stored["password_hash"] != person["password_hash"]:
+        if stored is None or stored.password_hash != person.password_hash:
             raise refuse(ErrorCode.WRONG_CREDENTIALS, "The current password is wrong", "currentPassword")
         await replace_password(write, user.id, password_hash, actor.session_id)
         write.changed(user, user, password=REDACTED)

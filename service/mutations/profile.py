@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import strawberry
 
@@ -30,7 +31,9 @@ class UpdateProfileInput:
     language: str | None = optional("Language, a BCP 47 tag; null gives en", LANGUAGE_LENGTH)
     date_of_birth: dt.date | None = optional("Date of birth")
     billing_address: BillingAddressInput | None = optional("Address for invoices")
-    version: int | None = optional("Version that the change is meant for; VERSION_MISMATCH when the account has another")
+    version: int | None = optional(
+        "Version that the change is meant for; VERSION_MISMATCH when the account has another"
+    )
 
 
 @strawberry.input(description="Change of one's own settings")
@@ -67,7 +70,7 @@ async def update_settings(info: Info, input: UpdateSettingsInput) -> UserPayload
     return UserPayload(user=changed)
 
 
-def merge_patch(target: object, patch: object) -> object:
+def merge_patch(target: Any, patch: Any) -> Any:
     """RFC 7396: null removes a member, an object is merged, anything else replaces."""
     if not isinstance(patch, dict):
         return patch

@@ -26,7 +26,9 @@ class CreateRoleInput:
     name: str = given("Name, unique ignoring case", NAME)
     description: str | None = optional("Description", DESCRIPTION)
     permissions: list[Permission] = given("Admin permissions, each of which the caller holds", PERMISSIONS)
-    require_two_factor: bool | None = given("Indicates whether those who have the role must have a second factor", default=False)
+    require_two_factor: bool | None = given(
+        "Indicates whether those who have the role must have a second factor", default=False
+    )
 
 
 @strawberry.input(description="Change of a role; absent fields keep their value, null clears them")
@@ -103,7 +105,7 @@ async def _own_role(write: Write, role_id: str) -> Role:
     role: Role = await write.lock("lock_role", role_id)
     if role.builtin:
         raise refuse(ErrorCode.NOT_ALLOWED, "Built-in roles cannot be changed", "id")
-    write.grants(role["permissions"])
+    write.grants(role.permissions)
     return role
 
 

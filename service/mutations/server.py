@@ -44,7 +44,9 @@ async def create_server(info: Info, input: CreateServerInput) -> ServerPayload:
         owner = await write.run("lock_user", id=input.owner_id)
         if owner is None:
             raise refuse(ErrorCode.NOT_FOUND, "There is no such user", "ownerId")
-        server = await write.run("create_server", name=input.name, owner_id=owner.id, external_id=input.external_id or None)
+        server = await write.run(
+            "create_server", name=input.name, owner_id=owner.id, external_id=input.external_id or None
+        )
         write.created(server)
     return ServerPayload(server=server)
 

@@ -49,7 +49,7 @@ class LoginPayload(Payload):
     user: User | None = strawberry.field(description="User who is signed in now", default=None)
     session: Session | None = strawberry.field(description="New session; its cookie is set as well", default=None)
     token: str | None = strawberry.field(
-        description='Token of the session for clients without cookies, to be sent as "Authorization: Bearer"; here and never again',
+        description='Token for clients without cookies, to be sent as "Authorization: Bearer"; here and never again',
         default=None,
     )
     two_factor_challenge: str | None = strawberry.field(
@@ -66,32 +66,36 @@ class LogoutPayload(Payload):
 
 @mutation(Public())
 async def login(info: Info, input: LoginInput) -> LoginPayload:
-    """Sign in with a username or email address and a password; the answer and its time are the same for unknown and wrong."""
+    """Sign in with a username or email address and a password; the answer and its time are the same for unknown and
+    wrong.
+    """
     context, house = info.context, info.context.house
     column = "email" if "@" in input.login else "username"
     person = await house.database.read(f"login_by_{column}", login=input.login)
-    # SECURITY: an unknown login and one without a password cost a hash as well, or the time would tell them apart (ASVS 6.3.8)
-    stored = person["password_hash"] if person is not None else None
-    if not await house.hasher.verify(stored, input.password) or person is None:
+    # SECURITY: an unknown login and one without a password cost a hash as well, or the time would tell them apart
+    # (ASVS 6.3.8)
+    stored = person.password_hash if person is not None else None
+    if not await house.hasher.verify(stored, input.password) or stored is None:
         raise refuse(ErrorCode.WRONG_CREDENTIALS, "The login or the password is wrong")
-    if person["suspended_now"]:
+    if person.suspended_now:
         raise Fault(FaultCode.USER_SUSPENDED, "This account is suspended")
     rehashed = await house.hasher.hash(input.password) if house.hasher.needs_rehash(stored) else None
     async with context.write(info, "session.create") as write:
         session, token = await _open_session(info, write, person, rehashed)
-    actor = session_actor(person.id, person["role_id"], session.id, person["role_permissions"])
+    actor = session_actor(person.id, person.role_id, session.id, person.role_permissions)
     context.become(actor, token)
     return LoginPayload(user=await context.loaders.one("users_by_id", person.id), session=session, token=token)
 
 
 async def _open_session(info: Info, write: Write, person: Any, rehashed: str | None) -> tuple[Any, str]:
     context = info.context
-    # The password may have been changed, or the account suspended, while it was being verified: what counts is under the lock
+    # The password may have been changed, or the account suspended, while it was being verified: what counts is under
+    # the lock
     user = await write.run("lock_user", id=person.id)
     stored = await write.run("password_hash_of_user", user_id=person.id)
-    if user is None or stored is None or stored["password_hash"] != person["password_hash"]:
+    if user is None or stored is None or stored.password_hash != person.password_hash:
         raise refuse(ErrorCode.WRONG_CREDENTIALS, "The login or the password is wrong")
-    if user["suspended_at"] != person["suspended_at"]:
+    if user.suspended_at != person.suspended_at:
         raise Fault(FaultCode.USER_SUSPENDED, "This account is suspended")
     if rehashed is not None:
         await write.run("set_password", user_id=person.id, password_hash=rehashed)
@@ -106,7 +110,7 @@ async def _open_session(info: Info, write: Write, person: Any, rehashed: str | N
     token = new_token(TokenKind.SESSION)
     await write.run("create_session_token", hash=digest(token), session_id=session.id)
     await write.run("record_login", id=person.id)
-    write.by(session_actor(person.id, person["role_id"], session.id, person["role_permissions"]))
+    write.by(session_actor(person.id, person.role_id, session.id, person.role_permissions))
     write.created(session)
     return session, token
 
@@ -133,7 +137,7 @@ async def logout_all(info: Info, input: LogoutAllInput | None = UNSET) -> Logout
         user = await write.run("lock_user", id=context.actor.user_id)
         ended = await write.run("end_sessions_by_user", user_id=user.id, keep=keep)
         if ended:
-            write.changed(user, user, sessions={"old": [session["id"] for session in ended], "new": []})
+            write.changed(user, user, sessions={"old": [session.id for session in ended], "new": []})
         else:
             write.unchanged()
     if keep is None and context.actor.session_id is not None:

@@ -34,7 +34,9 @@ USERNAME_TRIES = 5
 class OnUnknownEmail(Enum):
     """Argument of createSubuser."""
 
-    CREATE = strawberry.enum_value("CREATE", description="Make an account without a password; the person sets one by reset")
+    CREATE = strawberry.enum_value(
+        "CREATE", description="Make an account without a password; the person sets one by reset"
+    )
     FAIL = strawberry.enum_value("FAIL", description="Refuse with NOT_FOUND")
 
 
@@ -44,9 +46,13 @@ class CreateSubuserInput:
 
     server_id: strawberry.ID = given("Id of the server")
     email: str = given("Email address of the person", EMAIL_LENGTH)
-    permissions: list[Permission] = given("Server permissions, each of which the caller holds on the server", PERMISSIONS)
+    permissions: list[Permission] = given(
+        "Server permissions, each of which the caller holds on the server", PERMISSIONS
+    )
     until: dt.datetime | None = optional("Time at which the membership ends by itself")
-    on_unknown_email: OnUnknownEmail | None = given("What to do when nobody has the address", default=OnUnknownEmail.CREATE)
+    on_unknown_email: OnUnknownEmail | None = given(
+        "What to do when nobody has the address", default=OnUnknownEmail.CREATE
+    )
 
 
 @strawberry.input(description="Another set of permissions for a subuser")
@@ -84,7 +90,7 @@ async def create_subuser(info: Info, input: CreateSubuserInput) -> SubuserPayloa
         granted = _granted(input.permissions, held)
         await write.run("lock_email", email=email)
         person = await write.run("lock_user_by_email", email=email)
-        if person is not None and person.id == server["owner_id"]:
+        if person is not None and person.id == server.owner_id:
             raise refuse(ErrorCode.NOT_ALLOWED, "The owner holds every permission already", "email")
         if await write.run("count_subusers_of_server", server_id=server.id) >= MOST_SUBUSERS:
             raise refuse(ErrorCode.LIMIT_REACHED, f"A server may have {MOST_SUBUSERS} subusers", "serverId")
@@ -109,7 +115,7 @@ async def update_subuser(info: Info, input: UpdateSubuserInput) -> SubuserPayloa
     async with info.context.write(info, "subuser.update") as write:
         subuser, held = await _other_subuser(info, write, input.id)
         granted = _granted(input.permissions, held)
-        until = subuser["until"] if input.until is UNSET else input.until
+        until = subuser.until if input.until is UNSET else input.until
         changed = await write.run("update_subuser", id=subuser.id, permissions=granted, until=until)
         write.changed(subuser, changed)
     return SubuserPayload(subuser=changed)
@@ -126,7 +132,9 @@ async def delete_subuser(info: Info, input: DeleteSubuserInput) -> DeletePayload
 
 
 async def _server(info: Info, write: Write, server_id: str, field: str) -> tuple[Any, frozenset[str]]:
-    """The server, held until commit, and what the caller holds there; the field's own access says whether that is enough."""
+    """The server, held until commit, and what the caller holds there; the field's own access says whether that is
+    enough.
+    """
     context = info.context
     server = await write.run("lock_server", id=server_id)
     if server is None or not await sees(context, server):
@@ -145,11 +153,11 @@ async def _other_subuser(info: Info, write: Write, subuser_id: str) -> tuple[Any
     found = await info.context.loaders.one("subusers_by_id", subuser_id)
     if found is None:
         raise refuse(ErrorCode.NOT_FOUND, "There is no such object", "id")
-    _server_row, held = await _server(info, write, found["server_id"], "id")
+    _server_row, held = await _server(info, write, found.server_id, "id")
     subuser = await write.run("lock_subuser", id=subuser_id)
     if subuser is None:
         raise refuse(ErrorCode.NOT_FOUND, "There is no such object", "id")
-    if subuser["user_id"] == write.actor.user_id:
+    if subuser.user_id == write.actor.user_id:
         raise refuse(ErrorCode.NOT_ALLOWED, "Nobody changes their own membership", "id")
     beyond = frozenset(subuser.permissions) - held - {ALWAYS}
     if beyond:
@@ -158,7 +166,9 @@ async def _other_subuser(info: Info, write: Write, subuser_id: str) -> tuple[Any
 
 
 def _granted(asked: list[Permission], held: frozenset[str]) -> list[str]:
-    """The permissions to grant, in order and each once; Refused where the caller does not hold one, or no server knows it."""
+    """The permissions to grant, in order and each once; Refused where the caller does not hold one, or no server knows
+    it.
+    """
     problems = []
     for position, name in enumerate(asked):
         field = ("permissions", str(position))

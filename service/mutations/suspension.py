@@ -21,7 +21,9 @@ class SuspendUserInput:
 
     id: strawberry.ID = given("Id of the user")
     reason: str | None = optional("Reason, which the user and administrators see", Text(1, 1024, lines=True))
-    until: dt.datetime | None = optional("Time at which the suspension lifts itself; without one it holds until it is lifted")
+    until: dt.datetime | None = optional(
+        "Time at which the suspension lifts itself; without one it holds until it is lifted"
+    )
 
 
 @strawberry.input(description="One user")
@@ -42,7 +44,9 @@ async def suspend_user(info: Info, input: SuspendUserInput) -> UserPayload:
         if user.id == write.actor.user_id:
             raise refuse(ErrorCode.NOT_ALLOWED, "Nobody suspends themselves", "id")
         await write.not_above(user)
-        changed = await write.run("suspend_user", id=user.id, reason=input.reason or None, until=until, by=write.actor.user_id)
+        changed = await write.run(
+            "suspend_user", id=user.id, reason=input.reason or None, until=until, by=write.actor.user_id
+        )
         await write.run("end_sessions_by_user", user_id=user.id, keep=None)
         write.changed(user, changed)
     return UserPayload(user=changed)

@@ -52,7 +52,8 @@ class CreateUserInput:
     billing_address: BillingAddressInput | None = optional("Address for invoices")
     send_email: bool | None = given("Indicates whether the person gets a mail about the account", default=False)
     idempotency_key: str | None = optional(
-        "Makes a repetition within 24 hours give the first one's answer; another input with the same key is refused", Text(1, 255)
+        "Makes a repetition within 24 hours give the first one's answer; another input with the same key is refused",
+        Text(1, 255),
     )
 
 
@@ -75,7 +76,9 @@ class UpdateUserInput:
     date_of_birth: dt.date | None = optional("Date of birth")
     billing_address: BillingAddressInput | None = optional("Address for invoices")
     limits: ResourceLimitsInput | None = optional("Limits in place of the plan's; null brings the plan's back")
-    version: int | None = optional("Version that the change is meant for; VERSION_MISMATCH when the account has another")
+    version: int | None = optional(
+        "Version that the change is meant for; VERSION_MISMATCH when the account has another"
+    )
 
 
 @strawberry.input(description="Account to delete")
@@ -139,11 +142,11 @@ async def update_user(info: Info, input: UpdateUserInput) -> UserPayload:
         expect_version(user, input.version)
         columns = person(house, input, user)
         role_id = await _chosen_role(write, input, user)
-        if role_id is not None and role_id != user["role_id"]:
+        if role_id is not None and role_id != user.role_id:
             columns["role_id"] = role_id
             await keep_a_root(write, user, "roleId")
         if input.limits is not UNSET:
-            columns["limit_overrides"] = merged(user["limit_overrides"], input.limits)
+            columns["limit_overrides"] = merged(user.limit_overrides, input.limits)
         further = {}
         if input.password is not UNSET:
             further["password"] = REDACTED
@@ -165,7 +168,7 @@ async def delete_user(info: Info, input: DeleteUserInput) -> DeleteUserPayload:
         further = {}
         if input.cascade:
             servers = await write.run("delete_servers_by_owner", owner_id=user.id)
-            further["servers"] = {"old": [server["id"] for server in servers], "new": []}
+            further["servers"] = {"old": [server.id for server in servers], "new": []}
         # Without cascade the foreign key of the servers refuses, also under a race with createServer
         await write.run("delete_user", id=user.id)
         write.deleted(user, **further)
@@ -189,13 +192,13 @@ async def replace_password(write: Write, user_id: str, password_hash: str | None
 
 async def keep_a_root(write: Write, user: Any, *field: str) -> None:
     """Refuses to take the last root away."""
-    if user["role_id"] == ROOT_ROLE and await write.run("count_roots") <= 1:
+    if user.role_id == ROOT_ROLE and await write.run("count_roots") <= 1:
         raise refuse(ErrorCode.NOT_ALLOWED, "This is the last root account", *field)
 
 
 async def _chosen_role(write: Write, value: Any, user: Any = None) -> str | None:
     """The role that an input asks for, if the caller may give it; None where it asks for none."""
-    given_names = [name for name in ("role_id", "role_name", "is_admin") if getattr(value, name, UNSET) not in (UNSET,)]
+    given_names = [name for name in ("role_id", "role_name", "is_admin") if getattr(value, name, UNSET) is not UNSET]
     if not given_names:
         return None
     if len(given_names) > 1:
@@ -205,14 +208,14 @@ async def _chosen_role(write: Write, value: Any, user: Any = None) -> str | None
     if name == "role_name" and asked is not None:
         role, field = await write.run("role_by_name", name=asked), "roleName"
     elif name == "is_admin":
-        if bool(asked) is (user is not None and user["role_id"] in {ADMIN_ROLE, ROOT_ROLE}):
-            return user["role_id"] if user is not None else None
+        if bool(asked) is (user is not None and user.role_id in {ADMIN_ROLE, ROOT_ROLE}):
+            return user.role_id if user is not None else None
         role, field = await write.run("role_by_id", id=ADMIN_ROLE if asked else USER_ROLE), "isAdmin"
     else:
         role, field = await write.run("role_by_id", id=asked or USER_ROLE), "roleId"
     if role is None:
         raise refuse(ErrorCode.NOT_FOUND, "There is no such role", field)
-    write.grants(role["permissions"], field)
+    write.grants(role.permissions, field)
     return str(role.id)
 
 

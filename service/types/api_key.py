@@ -33,4 +33,6 @@ class ApiKey(Row, Node):
     created_at: dt.datetime = column("Timestamp of the key's creation")
     last_used_at: dt.datetime | None = column("Timestamp of the latest use, to the minute")
     expires_at: dt.datetime | None = column("Timestamp from which the key does not count any more")
-    user: Annotated[User, strawberry.lazy("service.types.user")] = one("users_by_id", "user_id", "User whom the key acts for")
+    user: Annotated[User, strawberry.lazy("service.types.user")] = one(
+        "users_by_id", "user_id", "User whom the key acts for"
+    )

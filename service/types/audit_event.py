@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from service.types.user import User
 
 # SECURITY: whom an event is about may read it, but not where its actor sat (CVE class of Pterodactyl 1.9.1)
-BY_ACTOR = {"access": Access(any="audit.read", own="activity.read"), "owner": ("actor_id",)}
+BY_ACTOR = Access(any="audit.read", own="activity.read")
+ACTOR = ("actor_id",)
 
 
 async def target(root: AuditEvent, info: Info) -> Node | None:
@@ -33,14 +34,18 @@ class AuditEvent(Row, Node):
 
     id: strawberry.ID = column("Id of the event")
     event: str = column('Name of the change, such as "user.suspend"')
-    actor: Annotated[User, strawberry.lazy("service.types.user")] | None = one("users_by_id", "actor_id", "User who made the change")
+    actor: Annotated[User, strawberry.lazy("service.types.user")] | None = one(
+        "users_by_id", "actor_id", "User who made the change"
+    )
     impersonator: Annotated[User, strawberry.lazy("service.types.user")] | None = one(
         "users_by_id", "impersonator_id", "User who acted in the actor's name"
     )
-    credential: str | None = column('Credential of the change, "session:" or "api-key:" and its id', **BY_ACTOR)
+    credential: str | None = column(
+        'Credential of the change, "session:" or "api-key:" and its id', BY_ACTOR, owner=ACTOR
+    )
     target: Node | None = computed(target, "Object that was changed; null when it is gone or not visible to the caller")
     target_id: strawberry.ID | None = column("Id of the object that was changed")
     changes: JSON | None = column('Changed fields, {field: {old, new}}; secrets read "[redacted]"')
-    ip: IPAddress | None = column("Address that the change came from", **BY_ACTOR)
-    request_id: str | None = column("Id of the HTTP request", **BY_ACTOR)
+    ip: IPAddress | None = column("Address that the change came from", BY_ACTOR, owner=ACTOR)
+    request_id: str | None = column("Id of the HTTP request", BY_ACTOR, owner=ACTOR)
     created_at: dt.datetime = column("Timestamp of the change")

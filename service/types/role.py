@@ -25,7 +25,7 @@ ROOT_ROLE = "00000000-0000-7000-8000-000000000004"
 
 def granted(root: Role) -> list[Permission]:
     """The admin permissions of the role, those of ROOT written out."""
-    return [Permission(name) for name in sorted(expand(root["permissions"]) & ADMIN)]
+    return [Permission(name) for name in sorted(expand(root.permissions) & ADMIN)]
 
 
 @entity("A set of admin permissions under a name", Access(any="roles.read", own="account.read"), role="id")

@@ -32,11 +32,15 @@ class Server(Row, Node):
     id: strawberry.ID = column("Id of the server")
     name: str = column("Name of the server")
     external_id: str | None = column("Id that another system gave the server")
-    owner: Annotated[User, strawberry.lazy("service.types.user")] = one("users_by_id", "owner_id", "User who owns the server")
+    owner: Annotated[User, strawberry.lazy("service.types.user")] = one(
+        "users_by_id", "owner_id", "User who owns the server"
+    )
     created_at: dt.datetime = column("Timestamp of the server's creation")
     subusers: Connection[Annotated[Subuser, strawberry.lazy("service.types.subuser")]] | None = page(
         "subusers_by_server",
         "People who share the server, newest first",
         Access(any="servers.read", own="subusers.read"),
     )
-    my_permissions: list[Permission] = computed(my_permissions, "Server permissions that the caller holds on this server")
+    my_permissions: list[Permission] = computed(
+        my_permissions, "Server permissions that the caller holds on this server"
+    )

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from service.types.user import User
 
 # First match wins: Edge and Opera call themselves Chrome, Chrome calls itself Safari
-_BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"), ("curl", "curl"))
+_BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR", "Opera"),
+    ("Firefox", "Firefox"),
+    ("Chrome", "Chrome"),
+    ("Safari", "Safari"),
+    ("curl", "curl"),
+)
 _SYSTEMS = (
     ("iPhone", "iPhone"),
     ("iPad", "iPad"),
@@ -59,4 +66,6 @@ class Session(Row, Node):
     user_agent: str | None = column("User-Agent header of the login")
     device: str | None = computed(device, "Browser and system, read from the User-Agent")
     current: bool = computed(current, "Indicates whether the request itself came by this session")
-    user: Annotated[User, strawberry.lazy("service.types.user")] = one("users_by_id", "user_id", "User who is signed in")
+    user: Annotated[User, strawberry.lazy("service.types.user")] = one(
+        "users_by_id", "user_id", "User who is signed in"
+    )

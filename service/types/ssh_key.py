@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 @entity(
-    "A public key that a user signs in to servers with", Access(any="users.credentials", own="ssh-keys.read"), owner=("user_id",)
+    "A public key that a user signs in to servers with",
+    Access(any="users.credentials", own="ssh-keys.read"),
+    owner=("user_id",),
 )
 class SshKey(Row, Node):
     """A row of `ssh_keys`."""
@@ -29,4 +31,6 @@ class SshKey(Row, Node):
     public_key: str = column("Key in the format of authorized_keys")
     created_at: dt.datetime = column("Timestamp of the key's addition")
     last_used_at: dt.datetime | None = column("Timestamp of the latest use")
-    user: Annotated[User, strawberry.lazy("service.types.user")] = one("users_by_id", "user_id", "User whom the key belongs to")
+    user: Annotated[User, strawberry.lazy("service.types.user")] = one(
+        "users_by_id", "user_id", "User whom the key belongs to"
+    )

@@ -28,7 +28,9 @@ class Subuser(Row, Node):
     """A row of `subusers`."""
 
     id: strawberry.ID = column("Id of the membership")
-    server: Annotated[Server, strawberry.lazy("service.types.server")] = one("servers_by_id", "server_id", "Server that is shared")
+    server: Annotated[Server, strawberry.lazy("service.types.server")] = one(
+        "servers_by_id", "server_id", "Server that is shared"
+    )
     user: Annotated[User, strawberry.lazy("service.types.user")] = one("users_by_id", "user_id", "Person who shares it")
     permissions: list[Permission] = column("Server permissions that the person holds on the server")
     created_at: dt.datetime = column("Timestamp of the membership's beginning")

@@ -39,7 +39,9 @@ class Suspension(Open):
 
     reason: str | None = strawberry.field(description="Reason that the suspending person gave")
     at: dt.datetime = strawberry.field(description="Timestamp of the suspension")
-    until: dt.datetime | None = strawberry.field(description="Timestamp at which it lifts itself; null: until it is lifted")
+    until: dt.datetime | None = strawberry.field(
+        description="Timestamp at which it lifts itself; null: until it is lifted"
+    )
     by: User | None = one("users_by_id", "by_id", "User who suspended the account")
     by_id: strawberry.Private[str | None]
 
@@ -60,24 +62,26 @@ class BillingAddress(Open):
 def display_name(root: User) -> str:
     """Display name, else first and last name, else username."""
     full = " ".join(part for part in (root.first_name, root.last_name) if part)
-    return root["display_name"] or full or root.username or "User"
+    return root.display_name or full or root.username or "User"
 
 
 def avatar_url(root: User) -> URL | None:
     """Gravatar by the SHA-256 of the lower-cased email address."""
     if root.email is None:
         return None
-    return URL(f"https://gravatar.com/avatar/{hashlib.sha256(root.email.strip().lower().encode()).hexdigest()}?d=identicon")
+    return URL(
+        f"https://gravatar.com/avatar/{hashlib.sha256(root.email.strip().lower().encode()).hexdigest()}?d=identicon"
+    )
 
 
 def is_admin(root: User) -> bool:
     """Whether the role is the built-in ADMIN or ROOT."""
-    return root["role_id"] in {ADMIN_ROLE, ROOT_ROLE}
+    return root.role_id in {ADMIN_ROLE, ROOT_ROLE}
 
 
 async def held_permissions(root: User, info: Info) -> list[Permission]:
     """What a session of the user holds everywhere: the role's permissions, and all on the own account."""
-    role = await info.context.loaders.one("roles_by_id", root["role_id"])
+    role = await info.context.loaders.one("roles_by_id", root.role_id)
     return [Permission(name) for name in sorted((expand(role.permissions) & permissions.ADMIN) | permissions.ACCOUNT)]
 
 
@@ -98,8 +102,8 @@ def is_child_account(root: User) -> bool | None:
 
 async def limits(root: User, info: Info) -> Any:
     """The plan's limits, with the user's own in their place."""
-    plan = await info.context.loaders.one("plans_by_id", root["plan_id"]) if root["plan_id"] else None
-    return {name: None for name in LIMITS} | (plan["limits"] if plan else {}) | root["limit_overrides"]
+    plan = await info.context.loaders.one("plans_by_id", root.plan_id) if root.plan_id else None
+    return dict.fromkeys(LIMITS) | (plan.limits if plan else {}) | root.limit_overrides
 
 
 async def has_password(root: User, info: Info) -> bool:
@@ -109,8 +113,8 @@ async def has_password(root: User, info: Info) -> bool:
 
 def suspended(root: User) -> bool:
     """Whether a suspension is in force; it lifts itself at its end."""
-    until = root["suspended_until"]
-    return root["suspended_at"] is not None and (until is None or until > dt.datetime.now(dt.UTC))
+    until = root.suspended_until
+    return root.suspended_at is not None and (until is None or until > dt.datetime.now(dt.UTC))
 
 
 def suspension(root: User) -> Suspension | None:
@@ -118,7 +122,7 @@ def suspension(root: User) -> Suspension | None:
     if not suspended(root):
         return None
     return Suspension(
-        reason=root["suspended_reason"], at=root["suspended_at"], until=root["suspended_until"], by_id=root["suspended_by"]
+        reason=root.suspended_reason, at=root.suspended_at, until=root.suspended_until, by_id=root.suspended_by
     )
 
 
@@ -129,7 +133,9 @@ class User(Row, Node):
     id: strawberry.ID = column("Id of the user", PUBLIC)
     username: str | None = column("Name that the user signs in with, unique ignoring case", PUBLIC)
     display_name: str = computed(display_name, "Display name, else first and last name, else username", PUBLIC)
-    avatar_url: URL | None = computed(avatar_url, "Picture at Gravatar, by the SHA-256 of the lower-cased email", PUBLIC)
+    avatar_url: URL | None = computed(
+        avatar_url, "Picture at Gravatar, by the SHA-256 of the lower-cased email", PUBLIC
+    )
     two_factor_enabled: bool = column("Indicates whether a second factor is asked at login", PUBLIC)
     created_at: dt.datetime = column("Timestamp of the account's creation", PUBLIC)
     email: str | None = column("Email address of the user, unique ignoring case", PROFILE)
@@ -141,12 +147,16 @@ class User(Row, Node):
     role: Role | None = one("roles_by_id", "role_id", "Role that decides the admin permissions", PROFILE)
     is_admin: bool | None = computed(is_admin, "Indicates whether the role is the built-in ADMIN or ROOT", PROFILE)
     permissions: list[Permission] | None = computed(
-        held_permissions, "Admin permissions of the role, and the account permissions that every signed-in person holds", PROFILE
+        held_permissions,
+        "Admin permissions of the role, and the account permissions that every signed-in person holds",
+        PROFILE,
     )
     date_of_birth: dt.date | None = column("Date of birth of the user", PROFILE)
     age: int | None = computed(age, "Age in whole years, in UTC", PROFILE)
     is_child_account: bool | None = computed(
-        is_child_account, "Indicates whether the age is below the adult age of the billing country; null without a date", PROFILE
+        is_child_account,
+        "Indicates whether the age is below the adult age of the billing country; null without a date",
+        PROFILE,
     )
     billing_address: BillingAddress | None = column(
         "Address for invoices", Access(any="users.billing", own="account.read")
@@ -174,7 +184,9 @@ class User(Row, Node):
         "servers_by_owner", "Servers that the user owns, newest first", Access(any="servers.read", own="servers.read")
     )
     memberships: Connection[Annotated[Subuser, strawberry.lazy("service.types.subuser")]] | None = page(
-        "memberships_by_user", "Memberships of the user on others' servers, newest first", Access(any="servers.read", own="servers.read")
+        "memberships_by_user",
+        "Memberships of the user on others' servers, newest first",
+        Access(any="servers.read", own="servers.read"),
     )
     audit_events: Connection[Annotated[AuditEvent, strawberry.lazy("service.types.audit_event")]] | None = page(
         "audit_events_by_user",

@@ -25,8 +25,8 @@ LOCATIONS = [Location.OBJECT, Location.INTERFACE, Location.FIELD_DEFINITION]
     locations=LOCATIONS,
     name="access",
     description="Who may read a field or run a root field. Both arguments given: either is enough. On a type it is the "
-    "default for its fields. A refused nullable field is null and reported once per field of the document, as FORBIDDEN "
-    "with the permission it needs",
+    "default for its fields. A refused nullable field is null and reported once per field of the document, as "
+    "FORBIDDEN with the permission it needs",
 )
 class Access:
     """The declaration `@access(any:, own:)`."""

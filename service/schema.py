@@ -52,8 +52,8 @@ Query = create_type("Query", _roots(queries), description="What can be asked")
 Mutation = create_type(
     "Mutation",
     _roots(*MUTATIONS),
-    description="What can be changed. One `input` each: an absent field keeps its value, null clears it. What the caller can "
-    "mend is told in the payload's `errors`; the mutation then changed nothing",
+    description="What can be changed. One `input` each: an absent field keeps its value, null clears it. What the "
+    "caller can mend is told in the payload's `errors`; the mutation then changed nothing",
 )
 
 

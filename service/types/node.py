@@ -9,8 +9,8 @@ from service.fields import column
 
 
 @strawberry.interface(
-    description="Object with an identity. An id is a UUID, unique over all types (RFC 9562; UUIDv7 for new objects); 32 "
-    "hex digits without dashes are accepted",
+    description="Object with an identity. An id is a UUID, unique over all types (RFC 9562; UUIDv7 for new "
+    "objects); 32 hex digits without dashes are accepted",
     directives=[Public()],
 )
 class Node:

@@ -1,0 +1,1 @@
+"""Figures of speed: ratios measured in one run, for absolute times differ from machine to machine."""

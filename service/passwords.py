@@ -11,6 +11,7 @@ import math
 import os
 import re
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -35,11 +36,18 @@ TIME_COST: Final = 2
 PARALLELISM: Final = 1
 HASH_BYTES: Final = 32
 SALT_BYTES: Final = 16
+HASHING_NICENESS: Final = 10
 
 
 def _encoded(password: str) -> bytes:
     # SECURITY: the whole password counts: nothing is cut, trimmed or folded (ASVS 5.0, 6.2.8).
     return password.encode("utf-8", "surrogatepass")
+
+
+def _yield_to_others() -> None:
+    """Linux gives each thread a priority of its own: a flood of logins must not take the processor from other requests."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), HASHING_NICENESS)
 
 
 class PasswordHasher:
@@ -55,7 +63,7 @@ class PasswordHasher:
         self._places = self._threads + queue_limit
         self._taken = 0
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="argon2")
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="argon2", initializer=_yield_to_others)
         self._argon2 = argon2.PasswordHasher(
             time_cost=TIME_COST,
             memory_cost=MEMORY_KIB,

@@ -45,7 +45,7 @@ def _encoded(password: str) -> bytes:
 
 
 def _yield_to_others() -> None:
-    """Linux gives each thread a priority of its own: a flood of logins must not take the processor from other requests."""
+    """Linux gives each thread its own priority: a flood of logins must not take the processor from other requests."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), HASHING_NICENESS)
 

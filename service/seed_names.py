@@ -1,14 +1,19 @@
-"""What are people called, and where do they live? Word lists for `seed`, by language and country.
+"""What are people and their things called, and where do they live? Word lists for `seed`.
 
-In a list of names `Юлія=Yuliia` gives a name and its spelling in Latin letters; where only one is given, its letters lose
-their marks. Postal codes are of their cities.
+In a list of names `Юлія=Yuliia` gives a name and its spelling in Latin letters; where only one is given, its letters
+lose their marks. Postal codes are of their cities.
 """
+
+# ruff: noqa: RUF001  (letters of other scripts look like Latin ones, and are meant)
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from service.permissions import SERVER
 
 # Latin letters that have no decomposition in Unicode
 _PLAIN = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "ß": "ss", "ı": "i", "đ": "d", "Đ": "D", "æ": "ae"})
@@ -33,6 +38,11 @@ def latin(name: str) -> str:
     return re.sub("[^a-z]", "", plain.encode("ascii", "ignore").decode().lower())
 
 
+def stems(first: str, last: str) -> tuple[str, ...]:
+    """What a username may begin with: 2 to 7 of `a-z` and `_`, from names in small ASCII letters."""
+    return first[:7], first[:7], first[0] + last[:6], f"{first[:5]}_{last[0]}"
+
+
 def _names(text: str) -> tuple[tuple[str, str], ...]:
     pairs = (item.replace("_", " ").partition("=") for item in text.split())
     return tuple((name, latin(spelling or name)) for name, _, spelling in pairs)
@@ -55,15 +65,15 @@ def _culture(tag: str, first: str, last: str, cities: str, streets: str) -> Cult
 CULTURES = (
     _culture(
         "en US",
-        "James Mary Robert Patricia Michael Jennifer David Linda Emma Olivia Noah Liam Ava Sophia Ethan Mason Logan Aaliyah Jamal Hannah",
-        "Smith Johnson Williams Brown Jones Miller Davis Wilson Anderson Taylor Moore Jackson Martin O'Brien Thompson White Harris Walker Young King",
+        "James Mary Robert Patricia Michael Jennifer David Linda Emma Olivia Noah Liam Ava Sophia Ethan Mason Logan Jamal",
+        "Smith Johnson Williams O'Brien Jones Miller Davis Wilson Anderson Taylor Moore Jackson",
         "Portland 97205, Austin 78701, Chicago 60601, Denver 80202, Atlanta 30303",
         "Maple Avenue, Oak Street, Washington Street, Park Avenue, Cedar Lane",
     ),
     _culture(
         "en-GB GB",
         "Oliver George Harry Amelia Isla Poppy Freya Callum Rhys Siobhan Nigel Fiona Alistair Gemma Rupert Imogen",
-        "Davies Evans Hughes Clarke Wright Green Hall Wood Turner MacDonald Campbell Stewart Fletcher Ashworth Barnes Khan",
+        "Davies Evans Hughes Clarke Wright Green Hall Wood Turner MacDonald Campbell Stewart Fletcher Ashworth Khan",
         "London SW1A_1AA, Leeds LS1_4AP, Bristol BS1_5TR, Cardiff CF10_1EP, Glasgow G2_1DU",
         "High Street, Station Road, Church Lane, Victoria Road, Mill Lane",
     ),
@@ -76,8 +86,8 @@ CULTURES = (
     ),
     _culture(
         "de DE",
-        "Lukas Jürgen Sabine Anna Felix Mia Björn Käthe Stefan Heike Jonas Lena Günther Ulrike Maximilian Emilia Torsten Friederike",
-        "Müller Schmidt Schneider Fischer Weber Meyer Wagner Becker Schulz Hoffmann Schäfer Koch Bauer Krüger Voß Weiß Jäger König",
+        "Lukas Jürgen Sabine Anna Felix Mia Björn Käthe Stefan Heike Jonas Günther Ulrike Maximilian Emilia",
+        "Müller Schmidt Schneider Fischer Weber Meyer Wagner Becker Schulz Hoffmann Schäfer Koch Bauer Krüger Voß Jäger",
         "Berlin 10115, Hamburg 20095, München 80331, Köln 50667, Leipzig 04109, Göttingen 37073",
         "Hauptstraße, Bahnhofstraße, Gartenweg, Schillerstraße, Lindenallee",
     ),
@@ -91,7 +101,7 @@ CULTURES = (
     _culture(
         "fr FR",
         "Camille Hugo Chloé Théo Manon Jules Inès Léo Zoé Raphaël Élodie François Hélène Cédric Aurélie Loïc",
-        "Martin Bernard Dubois Thomas Petit Durand Leroy Moreau Simon Lefèvre Garnier Faure Chevalier d'Aubigné Mercier Blanc",
+        "Martin Bernard Dubois Thomas Petit Durand Leroy Moreau Simon Lefèvre Garnier Faure Chevalier d'Aubigné",
         "Paris 75011, Lyon 69002, Marseille 13006, Toulouse 31000, Nantes 44000",
         "rue de la République, avenue Victor Hugo, rue des Lilas, place de l'Église",
     ),
@@ -154,7 +164,7 @@ CULTURES = (
     _culture(
         "uk UA",
         "Юлія=Yuliia Андрій=Andrii Оксана=Oksana Тарас=Taras Ірина=Iryna Богдан=Bohdan Соломія=Solomiia Дмитро=Dmytro",
-        "Шевченко=Shevchenko Коваленко=Kovalenko Бондаренко=Bondarenko Ткачук=Tkachuk Мельник=Melnyk Поліщук=Polishchuk Кравець=Kravets",
+        "Шевченко=Shevchenko Коваленко=Kovalenko Бондаренко=Bondarenko Ткачук=Tkachuk Мельник=Melnyk",
         "Київ 01001, Львів 79000, Одеса 65000, Харків 61000",
         "вулиця Шевченка, вулиця Лесі Українки, проспект Свободи",
     ),
@@ -174,8 +184,8 @@ CULTURES = (
     ),
     _culture(
         "ja JP",
-        "陽翔=Haruto 結衣=Yui 大輔=Daisuke 美咲=Misaki 健太=Kenta さくら=Sakura 翔太=Shota 葵=Aoi 直樹=Naoki 恵子=Keiko",
-        "佐藤=Sato 鈴木=Suzuki 高橋=Takahashi 田中=Tanaka 渡辺=Watanabe 伊藤=Ito 山本=Yamamoto 中村=Nakamura 小林=Kobayashi",
+        "陽翔=Haruto 結衣=Yui 大輔=Daisuke 美咲=Misaki 健太=Kenta さくら=Sakura 翔太=Shota 葵=Aoi",
+        "佐藤=Sato 鈴木=Suzuki 高橋=Takahashi 田中=Tanaka 渡辺=Watanabe 伊藤=Ito 山本=Yamamoto 中村=Nakamura",
         "東京 100-0001, 大阪 530-0001, 京都 600-8216, 札幌 060-0001",
         "本町, 中央, 桜木町",
     ),
@@ -200,4 +210,62 @@ CULTURES = (
         "Hà_Nội 100000, Đà_Nẵng 550000, Huế 530000",
         "Lê Lợi, Trần Hưng Đạo, Nguyễn Huệ",
     ),
+)
+
+# Addresses and domains that are nobody's (RFC 5737, RFC 3849, RFC 2606)
+DOMAINS = ("example.com", "example.com", "example.net", "example.org")
+ADDRESSES = (
+    *(IPv4Address(f"{net}.{host}") for net in ("192.0.2", "198.51.100", "203.0.113") for host in range(1, 255)),
+    *(IPv6Address(f"2001:db8:{net:x}::{host:x}") for net in range(1, 17) for host in range(1, 17)),
+)
+NETWORKS = ((IPv4Network("203.0.113.0/24"),), (IPv4Network("198.51.100.7/32"), IPv6Network("2001:db8:7::/48")))
+
+_WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0"
+_APPLE = "AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6"
+USER_AGENTS = (
+    f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {_WEBKIT} Safari/537.36",
+    f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {_WEBKIT} Safari/537.36 Edg/140.0.0.0",
+    f"Mozilla/5.0 (Linux; Android 10; K) {_WEBKIT} Mobile Safari/537.36",
+    f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) {_APPLE} Safari/605.1.15",
+    f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) {_APPLE} Mobile/15E148 Safari/604.1",
+    "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0",
+    "curl/8.15.0",
+)
+
+SUSPENSION_REASONS = (
+    "Invoice overdue",
+    "Chargeback",
+    "Spam sent from the account",
+    "Breach of the terms",
+    "Shared login",
+)
+SETTINGS = ("{}", "{}", '{"theme": "dark"}', '{"theme": "light", "notifications": {"email": true}}')
+API_KEY_NAMES = ("deploy", "backup job", "terraform", "monitoring", "grafana", "ci", "billing export", "chat bot")
+API_KEY_PERMISSIONS = (
+    ("account.read",),
+    ("servers.read",),
+    ("account.read", "servers.read"),
+    ("ssh-keys.create", "ssh-keys.delete", "ssh-keys.read"),
+    ("account.read", "activity.read", "sessions.read"),
+)
+MACHINES = ("laptop", "workstation", "desktop", "macbook", "nas", "ci-runner", "raspberrypi")
+SERVER_NAMES = (
+    "Survival",
+    "Skyblock",
+    "Creative",
+    "Bedwars",
+    "Modpack",
+    "Chat bot",
+    "Web shop",
+    "Wiki",
+    "Staging",
+    "Blog",
+)
+SERVER_PERMISSIONS = (
+    ("websocket.connect",),
+    ("control.console", "control.restart", "control.start", "control.stop", "websocket.connect"),
+    ("activity.read", "backup.create", "backup.download", "backup.read", "control.restart", "websocket.connect"),
+    ("file.create", "file.delete", "file.read", "file.read-content", "file.sftp", "file.update", "websocket.connect"),
+    ("database.create", "database.read", "database.update", "database.view_password", "websocket.connect"),
+    tuple(sorted(SERVER)),
 )

@@ -118,9 +118,11 @@ async def create_user(info: Info, input: CreateUserInput) -> UserPayload:
             columns.setdefault("tier", plan.tier if plan else Tier.FREE.value)
             columns.setdefault("billing_address", {})
             user = await write.run("create_user", record=columns)
+            further = {}
             if password_hash is not None:
                 await write.run("set_password", user_id=user.id, password_hash=password_hash)
-            write.created(user)
+                further["password"] = {**REDACTED, "old": None}
+            write.created(user, **further)
             if claim is not None:
                 await claim.settle(user.id)
             user_id = user.id

@@ -42,9 +42,13 @@ SELECT users.* FROM users WHERE lower(users.email) = lower(:email) FOR UPDATE;
 SELECT credentials.user_id AS key FROM credentials WHERE credentials.user_id = ANY (CAST(:keys AS uuid[]));
 
 -- name: suspend_user :one User
--- Suspended from now on, until a time or until lifted
+-- Suspended from now on, until a time or until lifted; who is suspended already stays so since then
 UPDATE users
-SET suspended_at = now(), suspended_reason = :reason, suspended_until = :until, suspended_by = :by
+SET
+  suspended_at = CASE WHEN is_suspended(suspended_at, suspended_until) THEN suspended_at ELSE now() END,
+  suspended_reason = :reason,
+  suspended_until = :until,
+  suspended_by = :by
 WHERE users.id = :id
 RETURNING users.*;
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from strawberry.utils.str_converters import to_camel_case
+
 from service.access import Rule, expand
 from service.actor import Actor
 from service.database import Transaction
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 REDACTED: Mapping[str, str] = {"old": "[redacted]", "new": "[redacted]"}
 # What a reader of the audit log learns nothing from, and columns that a statement adds for its reader
 _SILENT = frozenset({"key", "last_login_at", "position", "updated_at", "version"})
+# jsonb columns that keep an input by the Python names of its fields
+_INPUTS = frozenset({"billing_address", "limit_overrides", "limits"})
 
 
 class Write:
@@ -124,4 +128,13 @@ class Write:
 
 
 def _visible(row: Row) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in _SILENT}
+    """The columns that an event tells, by the names that the schema gives them."""
+    return {
+        to_camel_case(name): _renamed(value) if name in _INPUTS else value
+        for name, value in row.items()
+        if name not in _SILENT
+    }
+
+
+def _renamed(value: dict[str, Any]) -> dict[str, Any]:
+    return {to_camel_case(name): item for name, item in value.items()}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
-from service.access import Access
+from service.access import Access, Verdict
 from service.context import Info
 from service.fields import column, computed, entity, one
 from service.rows import Row
@@ -28,6 +28,24 @@ async def target(root: AuditEvent, info: Info) -> Node | None:
     return None if root.target_id is None else await visible_node(info.context, root.target_id, root.target_type)
 
 
+def changes(root: AuditEvent, info: Info) -> JSON:
+    """The changed fields.
+
+    SECURITY: whom an event is about learns nothing from it that their account hides from them, such as externalId.
+    """
+    context, told = info.context, root["changes"]
+    if context.decide(context.rules["AuditEvent", "changes"]) is Verdict.ALLOWED:
+        return JSON(told)
+    rules: dict[str, Any] = {name: context.rules.get((root.target_type, name)) for name in told}
+    return JSON(
+        {
+            name: told[name]
+            for name, rule in rules.items()
+            if rule is None or context.decide(rule) is not Verdict.REFUSED
+        }
+    )
+
+
 @entity("One change, kept for good", Access(any="audit.read", own="activity.read"), owner=("actor_id", "owner_id"))
 class AuditEvent(Row, Node):
     """A row of `audit_events`; the database refuses to change or remove one."""
@@ -45,7 +63,7 @@ class AuditEvent(Row, Node):
     )
     target: Node | None = computed(target, "Object that was changed; null when it is gone or not visible to the caller")
     target_id: strawberry.ID | None = column("Id of the object that was changed")
-    changes: JSON | None = column('Changed fields, {field: {old, new}}; secrets read "[redacted]"')
+    changes: JSON | None = computed(changes, 'Changed fields, {field: {old, new}}; secrets read "[redacted]"')
     ip: IPAddress | None = column("Address that the change came from", BY_ACTOR, owner=ACTOR)
     request_id: str | None = column("Id of the HTTP request", BY_ACTOR, owner=ACTOR)
     created_at: dt.datetime = column("Timestamp of the change")

@@ -5,8 +5,9 @@
 
 python := .venv/bin/python
 
-# Make .venv unless it works, and install the file $(1) unless its copy in .venv says that this has been done. A virtual
-# environment does not survive the removal or the upgrade of its Python, nor the interruption of its making.
+# Make .venv unless it works, and install the file $(1) unless its copy in .venv says that this has been done; $(2) is a
+# file that is installed with it. A virtual environment does not survive the removal or the upgrade of its Python, nor the
+# interruption of its making.
 define install
 	works() { $(python) -c 'import os, sysconfig; os.listdir(sysconfig.get_path("purelib"))' 2>/dev/null; }; \
 	create() { \
@@ -25,11 +26,11 @@ define install
 		return 1; \
 	}; \
 	works || create || exit 1; \
-	if ! cmp -s $(1) .venv/$(1); then \
+	if test "$$(cat $(1))" != "$$(cat .venv/$(1) 2>/dev/null)"; then \
 		echo "Installing $(1) into .venv"; \
 		$(python) -m pip --version >/dev/null 2>&1 || create || exit 1; \
 		$(python) -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r $(1) || exit 1; \
-		cp $(1) .venv/$(1); \
+		cp $(1) $(2) .venv/; \
 	fi
 endef
 
@@ -41,11 +42,11 @@ serve: ## Serve at http://localhost:8000/graphql (ROSTER_HOST, ROSTER_PORT, ROST
 	@exec $(python) -m service serve
 
 test: ## Run the tests
-	@$(call install,requirements-dev.txt)
+	@$(call install,requirements-dev.txt,requirements.txt)
 	@$(python) -m pytest -q
 
 check: ## Check format, lint and types
-	@$(call install,requirements-dev.txt)
+	@$(call install,requirements-dev.txt,requirements.txt)
 	@$(python) -m ruff format --check .
 	@$(python) -m ruff check .
 	@$(python) -m mypy
@@ -55,7 +56,7 @@ compile = .venv/lock/bin/python -m piptools compile --quiet --upgrade --generate
 
 # pip-tools has an environment of its own, for what it needs is no part of what it pins.
 lock: ## Pin the newest versions that pyproject.toml allows
-	@$(call install,requirements-dev.txt)
+	@$(call install,requirements-dev.txt,requirements.txt)
 	$(python) -m venv .venv/lock
 	.venv/lock/bin/python -m pip install --quiet 'pip-tools>=7.5,<8'
 	$(compile) --output-file requirements.txt pyproject.toml

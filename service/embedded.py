@@ -167,7 +167,8 @@ class _Server:
         return on_disk.failure_in(done.stderr) if done.returncode else ""
 
     def _stop(self) -> bool:
-        """Whether no process of the server lives any more."""
+        """Stop the server; answer whether no process of it lives any more."""
+        grant_search(self.folder, self.programs.account)  # again, for somebody may have taken it back
         for mode, seconds in STOP_SECONDS.items():
             if self._is_dead():
                 return True

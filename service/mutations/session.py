@@ -122,10 +122,13 @@ async def logout(info: Info) -> LogoutPayload:
     if session_id is None:
         raise refuse(ErrorCode.NOT_ALLOWED, "An API key is no session; delete the key instead")
     async with info.context.write(info, "session.end") as write:
-        session = await write.lock("lock_session", session_id)
-        write.changed(session, await write.run("end_session", id=session.id))
+        session = await write.run("lock_session", id=session_id)
+        if session is None:
+            write.unchanged()  # another request ended it meanwhile
+        else:
+            write.changed(session, await write.run("end_session", id=session.id))
     info.context.become(ANONYMOUS, "")
-    return LogoutPayload(ended_sessions=1)
+    return LogoutPayload(ended_sessions=0 if session is None else 1)
 
 
 @mutation(Access(own="sessions.delete"))
@@ -149,6 +152,9 @@ async def logout_all(info: Info, input: LogoutAllInput | None = UNSET) -> Logout
 async def revoke_session(info: Info, input: RevokeSessionInput) -> LogoutPayload:
     """End one session, one's own or, with the permission, anybody's who holds no more than the caller."""
     async with info.context.write(info, "session.revoke") as write:
+        # Users are locked before their sessions everywhere, or two requests would wait for each other
+        for found in await write.run("sessions_by_id", keys=[input.id]):
+            await write.run("lock_user", id=found.user_id)
         session = await write.lock("lock_session", input.id)
         await write.not_above_owner(session)
         write.changed(session, await write.run("end_session", id=session.id))

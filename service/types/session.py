@@ -18,12 +18,14 @@ from service.types.node import Node
 if TYPE_CHECKING:
     from service.types.user import User
 
-# First match wins: Edge and Opera call themselves Chrome, Chrome calls itself Safari
+# First match wins: Edge and Opera call themselves Chrome, Chrome calls itself Safari, and all have other marks on iOS
 _BROWSERS = (
     ("Edg", "Edge"),
     ("OPR", "Opera"),
     ("Firefox", "Firefox"),
+    ("FxiOS", "Firefox"),
     ("Chrome", "Chrome"),
+    ("CriOS", "Chrome"),
     ("Safari", "Safari"),
     ("curl", "curl"),
 )
@@ -39,7 +41,7 @@ _SYSTEMS = (
 
 def device(root: Session) -> str | None:
     """Browser and system as a person would name them, else the client's own name."""
-    agent: str | None = root.user_agent
+    agent = (root.user_agent or "").strip()
     if not agent:
         return None
     browser = next((name for mark, name in _BROWSERS if mark in agent), None)

@@ -25,11 +25,12 @@ WHERE sessions.expires_at < now() - interval '30 days' OR sessions.ended_at < no
 UPDATE sessions SET ended_at = now() WHERE sessions.id = :id AND sessions.ended_at IS NULL RETURNING sessions.*;
 
 -- name: end_sessions_by_user :many
--- Every session of the user ends, but for the one to keep
+-- Every live session of the user ends, but for the one to keep
 UPDATE sessions
 SET ended_at = now()
 WHERE sessions.user_id = :user_id
   AND sessions.ended_at IS NULL
+  AND sessions.expires_at > now()
   AND sessions.id IS DISTINCT FROM CAST(:keep AS uuid)
 RETURNING sessions.id;
 

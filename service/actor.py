@@ -32,6 +32,11 @@ class Actor:
             return f"session:{self.session_id}"
         return f"api-key:{self.api_key_id}" if self.api_key_id is not None else None
 
+    @property
+    def outlived(self) -> bool:
+        """Whether the credential is over for good; that of a suspended person is kept, to tell them why."""
+        return self.refusal is not None and (self.refusal.extensions or {})["code"] == FaultCode.UNAUTHENTICATED.value
+
     def denial(self, needs: str | None) -> Fault:
         """The error of a field that this caller may not have: it names the permission that would open it."""
         if self.refusal is not None:

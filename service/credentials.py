@@ -10,6 +10,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from service.context import Request
+from service.secrets import TokenKind, kind_of
 from service.settings import Settings
 
 NAME = "roster"
@@ -36,7 +37,9 @@ def credential(http: HttpRequest, settings: Settings) -> tuple[str | None, bool]
         scheme, _, token = header.partition(" ")
         return (token.strip() if scheme.lower() == "bearer" else ""), False
     cookie = http.cookies.get(_name(request_of(http, settings)))
-    return (cookie if cookie and _not_forged(http) else None), True
+    # SECURITY: only sessions come by cookie; an API key that a page managed to plant there does not count
+    counts = cookie and _not_forged(http) and kind_of(cookie) is not TokenKind.API_KEY
+    return (cookie if counts else None), True
 
 
 def set_cookie(response: Response, token: str, request: Request, settings: Settings) -> None:

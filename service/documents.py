@@ -31,6 +31,7 @@ from service.guard import Guard
 from service.readers import LOST
 
 KEPT_DOCUMENTS = 512
+LONGEST_KEPT = 16_384  # characters
 MOST_VALIDATION_ERRORS = 20
 UNAVAILABLE = (
     *LOST,
@@ -60,7 +61,8 @@ class Documents:
 
     def prepare(self, text: str) -> DocumentNode:
         """The valid document of a text; RequestError with every reason why there is none."""
-        return self._prepare(text)
+        # A long text is rarely sent twice, and keeping many of them would take the memory
+        return self._prepare(text) if len(text) <= LONGEST_KEPT else self._prepare_anew(text)
 
     def _prepare_anew(self, text: str) -> DocumentNode:
         try:

@@ -134,7 +134,7 @@ class Endpoint:
         )
         if token:
             set_cookie(response, token, request, self._house.settings)
-        elif token == "" or contexts[0].actor.refusal is not None:
+        elif token == "" or contexts[0].actor.outlived:
             clear_cookie(response, request)
 
 

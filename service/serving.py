@@ -49,6 +49,9 @@ def serve(settings: Settings, url: str, listener: socket.socket) -> None:
         loop="uvloop",
         http="httptools",
         server_header=False,
+        # SECURITY: X-Forwarded-* is believed from these addresses only, or anybody could name any address as their own
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     server = uvicorn.Server(config)

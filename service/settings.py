@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     session_idle: Annotated[int, Field(ge=60, description="Seconds after which an unused session ends")] = 604_800
     session_lifetime: Annotated[int, Field(ge=60, description="Seconds after which a session ends")] = 2_592_000
     token_limit: Annotated[int, Field(ge=200, description="Lexical tokens of a document")] = 1_000
+    trusted_proxies: Annotated[
+        str, Field(description="Addresses of proxies whose X-Forwarded-For and -Proto count, with commas between")
+    ] = ""
     username_max_length: Annotated[int, Field(ge=3, le=191, description="Characters of a username")] = 15
     username_min_length: Annotated[int, Field(ge=1, le=15, description="Characters of a username")] = 3
     username_pattern: Annotated[str, Field(description="Regular expression that a whole username fits")] = (

@@ -200,14 +200,16 @@ async def keep_a_root(write: Write, user: Any, *field: str) -> None:
 
 async def _chosen_role(write: Write, value: Any, user: Any = None) -> str | None:
     """The role that an input asks for, if the caller may give it; None where it asks for none."""
-    given_names = [name for name in ("role_id", "role_name", "is_admin") if getattr(value, name, UNSET) is not UNSET]
+    # A new account has no role that null could take away
+    absent = (UNSET, None) if user is None else (UNSET,)
+    given_names = [name for name in ("role_id", "role_name", "is_admin") if getattr(value, name, UNSET) not in absent]
     if not given_names:
         return None
     if len(given_names) > 1:
         raise refuse(ErrorCode.INVALID, "Give the role in one way only", "roleId")
     name = given_names[0]
     asked = getattr(value, name)
-    if name == "role_name" and asked is not None:
+    if name == "role_name":
         role, field = await write.run("role_by_name", name=asked), "roleName"
     elif name == "is_admin":
         if bool(asked) is (user is not None and user.role_id in {ADMIN_ROLE, ROOT_ROLE}):

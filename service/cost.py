@@ -37,15 +37,15 @@ def check_cost(
     fragments: Mapping[str, FragmentDefinitionNode],
     variables: Any,
     settings: Settings,
-) -> list[FieldNode]:
-    """Refuses an operation over the limits with QUERY_TOO_COMPLEX; gives its root fields."""
+) -> None:
+    """Refuses an operation over the limits with QUERY_TOO_COMPLEX."""
     counter = _Counter(schema, fragments, variables.coerced)
-    roots = list(counter.roots(operation.selection_set))
-    if operation.operation is OperationType.MUTATION and len(roots) > settings.root_mutation_limit:
+    mutations = sum(1 for _ in counter.roots(operation.selection_set))
+    if operation.operation is OperationType.MUTATION and mutations > settings.root_mutation_limit:
         raise Fault(
             FaultCode.QUERY_TOO_COMPLEX,
             f"A document may hold {settings.root_mutation_limit} mutations",
-            cost=len(roots),
+            cost=mutations,
             limit=settings.root_mutation_limit,
         )
     root_type = schema.get_root_type(operation.operation)
@@ -57,7 +57,6 @@ def check_cost(
             cost=cost,
             limit=settings.node_limit,
         )
-    return roots
 
 
 class _Counter:

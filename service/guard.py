@@ -7,7 +7,7 @@ every object passes `execute_field`, whatever alias, fragment or interface it wa
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from graphql import (
@@ -15,10 +15,11 @@ from graphql import (
     FieldNode,
     GraphQLError,
     GraphQLObjectType,
+    Node,
     OperationType,
     is_non_null_type,
 )
-from graphql.execution.collect_fields import FieldDetailsList
+from graphql.execution.collect_fields import DeferUsage, FieldDetailsList, GroupedFieldSet
 from graphql.execution.executor import CollectedErrors
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -38,21 +39,28 @@ class Errors(CollectedErrors):
 
     def __init__(self) -> None:
         super().__init__()
-        self._denied: set[tuple[str, ...]] = set()
+        self._denied: set[tuple[tuple[str, ...], int]] = set()
 
     def add(self, error: GraphQLError, path: Path | None) -> None:
         """Keeps the error, unless the same field was denied on another row."""
+        if self.has_nulled_position(path):
+            return
         if (error.extensions or {}).get("code") in _DENIALS:
-            field = tuple(part for part in error.path or () if isinstance(part, str))
+            field = _field(error.path or (), error.nodes)
             if field in self._denied:
                 self._error_positions.add(path)
                 return
             self._denied.add(field)
         super().add(error, path)
 
-    def told(self, path: Path) -> bool:
+    def told(self, path: Path, node: FieldNode) -> bool:
         """Whether the field at the path was denied on another row."""
-        return tuple(part for part in path.as_list() if isinstance(part, str)) in self._denied
+        return _field(path.as_list(), [node]) in self._denied
+
+
+def _field(path: Sequence[str | int], nodes: Sequence[Node] | None) -> tuple[tuple[str, ...], int]:
+    """A field of the document: its path, and the node that tells it from a namesake on another type."""
+    return tuple(part for part in path if isinstance(part, str)), id(nodes[0]) if nodes else 0
 
 
 class Guard(StrawberryGraphQLCoreExecutionContext):
@@ -66,20 +74,33 @@ class Guard(StrawberryGraphQLCoreExecutionContext):
         self.collected_errors = Errors()
 
     def execute_operation(self, serially: bool | None = None) -> Any:
-        """Refuses what is too large, and a mutation that holds a refused one, before anything is run."""
+        """Refuses what is too large before anything is run."""
         try:
-            roots = check_cost(
+            check_cost(
                 self.schema,
                 self.operation,
                 self.fragment_definitions,
                 self.variable_values,
                 self.context_value.house.settings,
             )
-            if self.operation.operation is OperationType.MUTATION:
-                self._refuse_mutations(roots)
         except GraphQLError as error:
             return ExecutionResult(None, [error])
         return super().execute_operation(serially)
+
+    def execute_collected_root_fields(
+        self,
+        root_type: GraphQLObjectType,
+        root_value: Any,
+        grouped_field_set: GroupedFieldSet,
+        serially: bool,
+        new_defer_usages: Sequence[DeferUsage],
+    ) -> Any:
+        """Runs the root fields that are left after @skip and @include; no mutation where one of them is refused."""
+        if self.operation.operation is OperationType.MUTATION:
+            self._refuse_mutations(grouped_field_set)
+        return super().execute_collected_root_fields(
+            root_type, root_value, grouped_field_set, serially, new_defer_usages
+        )
 
     def execute_field(
         self,
@@ -121,7 +142,9 @@ class Guard(StrawberryGraphQLCoreExecutionContext):
     def _deny(self, rule: Rule, parent_type: GraphQLObjectType, details: FieldDetailsList, path: Path) -> None:
         field = self.schema.get_field(parent_type, details[0].node.name.value)
         # Where the denial stands among the errors already, null is all there is to say
-        if field is not None and (is_non_null_type(field.type) or not self.collected_errors.told(path)):
+        if field is not None and (
+            is_non_null_type(field.type) or not self.collected_errors.told(path, details[0].node)
+        ):
             self.handle_field_error(self.context_value.actor.denial(rule.any or rule.own), field.type, details, path)
 
     def _rule(self, type_name: str, field_name: str) -> Rule:
@@ -135,13 +158,13 @@ class Guard(StrawberryGraphQLCoreExecutionContext):
         # SECURITY: what nobody declared is closed (a test finds it before anybody else does)
         return CLOSED
 
-    def _refuse_mutations(self, roots: list[FieldNode]) -> None:
+    def _refuse_mutations(self, roots: GroupedFieldSet) -> None:
         """Nothing of a document runs when one of its mutations is refused; who signs in first is judged as they go."""
-        for node in roots:
+        for name, details in roots.items():
+            node = details[0].node
             rule = self._rule("Mutation", node.name.value)
             if rule is OPEN:
                 return
             if self.context_value.decide(rule) is Verdict.REFUSED:
                 denial = self.context_value.actor.denial(rule.any or rule.own)
-                name = node.alias.value if node.alias else node.name.value
                 raise GraphQLError(denial.message, node, path=[name], extensions=denial.extensions)

@@ -92,7 +92,7 @@ async def test_the_list_tells_where_and_with_what_one_is_signed_in(door: Door, a
 async def test_a_device_is_named_as_a_person_would(door: Door, agent: str, device: str | None) -> None:
     document = "mutation ($input: LoginInput!) { login(input: $input) { session { device } errors { code } } }"
     body = {"query": document, "variables": {"input": {"login": "alice", "password": PASSWORD}}}
-    response = await door.http.post("/graphql", json=body, headers={"user-agent": agent.encode("latin-1")})
+    response = await door.http.post("/graphql", json=body, headers=[(b"user-agent", agent.encode("latin-1"))])
     assert response.json() == {"data": {"login": {"session": {"device": device}, "errors": []}}}
 
 

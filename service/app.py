@@ -83,7 +83,8 @@ def application(configured: Settings, url: str) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with opened(configured, url) as house:
             app.state.house = house
-            app.state.endpoint = Endpoint(house, Documents(schema, token_limit=configured.token_limit), RULES)
+            documents = Documents(schema, token_limit=configured.token_limit, introspection=configured.introspection)
+            app.state.endpoint = Endpoint(house, documents, RULES)
             yield
 
     methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

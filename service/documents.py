@@ -13,13 +13,16 @@ import structlog
 from graphql import (
     DocumentNode,
     ExecutionResult,
+    FieldNode,
     GraphQLError,
     GraphQLSyntaxError,
     OperationDefinitionNode,
     OperationType,
+    ValidationRule,
     execute,
     get_operation_ast,
     parse,
+    specified_rules,
     validate,
 )
 from strawberry import Schema
@@ -33,11 +36,14 @@ from service.readers import LOST
 KEPT_DOCUMENTS = 512
 LONGEST_KEPT = 16_384  # characters
 MOST_VALIDATION_ERRORS = 20
+# A value that got past the input types, as the server or asyncpg itself finds it
+UNFIT = (asyncpg.DataError, asyncpg.exceptions._base.DataError)  # noqa: SLF001  (the latter has no public name)
 UNAVAILABLE = (
     *LOST,
-    asyncpg.QueryCanceledError,
     asyncpg.DeadlockDetectedError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.OperatorInterventionError,
     TimeoutError,
 )
 log = structlog.get_logger("roster.graphql")
@@ -51,38 +57,51 @@ class RequestError(Exception):
         self.errors = errors
 
 
+class NoIntrospection(ValidationRule):
+    """Refuses to tell of the schema, where the operator switched that off."""
+
+    def enter_field(self, node: FieldNode, *_args: Any) -> None:
+        """Reports a field of the introspection system; `__typename` tells nothing but what was asked for."""
+        if node.name.value in {"__schema", "__type"}:
+            self.report_error(Fault(FaultCode.FEATURE_DISABLED, "Introspection is switched off"))
+
+
 class Documents:
     """Prepares and executes documents against one schema."""
 
-    def __init__(self, schema: Schema, *, token_limit: int) -> None:
+    def __init__(self, schema: Schema, *, token_limit: int, introspection: bool) -> None:
         self._schema = schema._schema  # noqa: SLF001  (Strawberry executes text only; documents are kept here)
         self._token_limit = token_limit
-        self._prepare = lru_cache(KEPT_DOCUMENTS)(self._prepare_anew)
+        self._rules = specified_rules if introspection else (*specified_rules, NoIntrospection)
+        # SECURITY: suggestions would tell the schema name by name (OWASP GraphQL cheat sheet)
+        self._hide_suggestions = not introspection
+        self._kept = lru_cache(KEPT_DOCUMENTS)(self._prepare)
 
     def prepare(self, text: str) -> DocumentNode:
         """The valid document of a text; RequestError with every reason why there is none."""
-        # A long text is rarely sent twice, and keeping many of them would take the memory
-        return self._prepare(text) if len(text) <= LONGEST_KEPT else self._prepare_anew(text)
+        # SECURITY: a text may be as long as a body; kept ones must not fill the memory
+        return self._kept(text) if len(text) <= LONGEST_KEPT else self._prepare(text)
 
-    def _prepare_anew(self, text: str) -> DocumentNode:
+    def _prepare(self, text: str) -> DocumentNode:
         try:
             document = parse(text, max_tokens=self._token_limit)
-            errors = validate(self._schema, document, max_errors=MOST_VALIDATION_ERRORS)
         except GraphQLSyntaxError as error:
-            if "tokens" in error.message:
-                raise RequestError(
-                    Fault(
-                        FaultCode.QUERY_TOO_COMPLEX,
-                        f"A document may have {self._token_limit} tokens",
-                        limit=self._token_limit,
-                    )
-                ) from error
-            raise RequestError(error) from error
-        except RecursionError:
-            raise RequestError(Fault(FaultCode.QUERY_TOO_COMPLEX, "The document is nested too deeply")) from None
+            raise RequestError(self._too_complex(error) or error) from error
+        errors = validate(
+            self._schema, document, self._rules, MOST_VALIDATION_ERRORS, hide_suggestions=self._hide_suggestions
+        )
         if errors:
-            raise RequestError(*errors)
+            raise RequestError(*(self._too_complex(error) or _told(error) for error in errors))
         return document
+
+    def _too_complex(self, error: GraphQLError) -> Fault | None:
+        """The fault of a document that graphql-core gave up on, which it tells by its message alone."""
+        if error.message.startswith("Syntax Error: Document contains more than"):
+            limit = self._token_limit
+            return Fault(FaultCode.QUERY_TOO_COMPLEX, f"A document may have {limit} tokens", limit=limit)
+        if error.message in {"Syntax Error: Document is nested too deeply. Parsing aborted.", "Validation aborted."}:
+            return Fault(FaultCode.QUERY_TOO_COMPLEX, "The document is nested or repeated too much")
+        return None
 
     def operation(self, document: DocumentNode, name: str | None) -> OperationDefinitionNode:
         """The operation to run; RequestError where the name does not choose one."""
@@ -105,6 +124,7 @@ class Documents:
             operation_name=name,
             executor_class=Guard,
             is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
+            hide_suggestions=self._hide_suggestions,
         )
         if not isinstance(result, ExecutionResult):
             result = await result
@@ -116,20 +136,30 @@ class Documents:
         return response
 
 
+def _told(error: GraphQLError) -> GraphQLError:
+    """The error of a document as it is; but for what graphql-core stumbled over, such as a number of 5,000 digits."""
+    if error.original_error is None or isinstance(error.original_error, GraphQLError):
+        return error
+    return GraphQLError("A value does not fit its type", error.nodes)
+
+
 def formatted(error: GraphQLError, request_id: str) -> dict[str, Any]:
     """An error as clients see it: always with a code, and with nothing of what went wrong inside."""
     answer: dict[str, Any] = dict(error.formatted)
     cause = error.original_error
     if (error.extensions or {}).get("code"):
         return answer
-    if cause is None or isinstance(cause, GraphQLError | asyncpg.DataError):
-        message = answer["message"] if not isinstance(cause, asyncpg.DataError) else "A value does not fit its type"
-        return answer | {"message": message, "extensions": {"code": FaultCode.BAD_USER_INPUT.value}}
+    if cause is None or isinstance(cause, GraphQLError):
+        return answer | {"extensions": {"code": FaultCode.BAD_USER_INPUT.value}}
     path = ".".join(str(part) for part in error.path or ())
+    if isinstance(cause, UNFIT):
+        log.warning("unfit value", request_id=request_id, path=path, error=type(cause).__name__)
+        code = FaultCode.BAD_USER_INPUT.value
+        return answer | {"message": "A value does not fit its type", "extensions": {"code": code}}
     if isinstance(cause, UNAVAILABLE):
         log.warning("unavailable", request_id=request_id, path=path, error=type(cause).__name__)
         return answer | _masked("The service is not available just now; try again", FaultCode.UNAVAILABLE, request_id)
-    # SECURITY: a message may quote values; the trace names code only, and the answer names nothing (ASVS 16.5.1)
+    # SECURITY: the answer names nothing (ASVS 16.5.1), and the log's trace names code only: a message may quote values
     log.error("internal", request_id=request_id, path=path, exc_info=cause)
     return answer | _masked("Something went wrong inside", FaultCode.INTERNAL, request_id)
 

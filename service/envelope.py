@@ -4,11 +4,12 @@ statuses out.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from service.errors import Fault, FaultCode, bad_input
 
@@ -17,6 +18,9 @@ JSON = "application/json"
 # The draft says 422 where its audit tool still asks for 400; one place to follow it
 INVALID_REQUEST_STATUS = 400
 NOT_ACCEPTABLE = 406
+# RFC 9110, section 12.4.2
+QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
+REFUSED = (0.0, 0)
 
 
 class HttpError(Exception):
@@ -26,8 +30,6 @@ class HttpError(Exception):
         super().__init__(fault.message)
         self.status = status
         self.fault = fault
-        # Who accepts neither type reads the plain one
-        self.media_type = JSON if status == NOT_ACCEPTABLE else GRAPHQL_RESPONSE
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
@@ -42,40 +44,47 @@ class Operation:
 
 def media_type(request: Request) -> str:
     """The response's media type by the order of preference in Accept; HttpError 406 where none fits."""
-    accept = request.headers.get("accept", "*/*")
-    best: tuple[float, int, str] | None = None
-    for position, part in enumerate(accept.split(",")):
-        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        weight = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "1")
-        try:
-            quality = float(weight)
-        except ValueError:
-            quality = 0.0
-        offered = {GRAPHQL_RESPONSE: GRAPHQL_RESPONSE, JSON: JSON, "application/*": JSON, "*/*": JSON}.get(name)
-        if offered is not None and quality > 0 and (best is None or quality > best[0]):
-            best = (quality, position, offered)
-    if best is None:
+    accepted = _accepted(request)
+    # A client that sends a range alone may know nothing but the plain type
+    plain = accepted.get(JSON) or accepted.get("application/*") or accepted.get("*/*")
+    offers = [(plain, JSON), (accepted.get(GRAPHQL_RESPONSE), GRAPHQL_RESPONSE)]
+    quality, name = max(((offer, name) for offer, name in offers if offer), default=(REFUSED, JSON))
+    if quality[0] <= 0:
         raise HttpError(NOT_ACCEPTABLE, bad_input(f"Accept must allow {GRAPHQL_RESPONSE} or {JSON}"))
-    return best[2]
+    return name
+
+
+def _accepted(request: Request) -> dict[str, tuple[float, int]]:
+    """How much each media range of Accept is wanted: its quality, then how early it stands; all where there is none."""
+    wanted: dict[str, tuple[float, int]] = {}
+    parts = [part for part in ",".join(request.headers.getlist("accept")).lower().split(",") if part.strip()]
+    for position, part in enumerate(parts or ["*/*"]):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        weight = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "1")
+        wanted.setdefault(name, (float(weight) if QUALITY.fullmatch(weight) else 0.0, -position))
+    return wanted
 
 
 def prefers_html(request: Request) -> bool:
     """Whether a browser is asking for a page, not a program for data."""
-    return (
-        request.method in {"GET", "HEAD"}
-        and "text/html" in request.headers.get("accept", "")
-        and "query" not in request.query_params
-    )
+    if request.method not in {"GET", "HEAD"} or "query" in request.query_params:
+        return False
+    accepted = _accepted(request)
+    html = accepted.get("text/html", REFUSED)
+    return html[0] > 0 and all(html > accepted.get(name, REFUSED) for name in (JSON, GRAPHQL_RESPONSE))
 
 
 async def body(request: Request, limit: int) -> bytes:
     """The request's body; HttpError 413 as soon as it is over the limit."""
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise HttpError(413, Fault(FaultCode.BAD_USER_INPUT, f"A body may have {limit} bytes"), Connection="close")
-        chunks.append(chunk)
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise HttpError(413, bad_input(f"A body may have {limit} bytes"), Connection="close")
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise HttpError(400, bad_input("The body ended early")) from None
     return b"".join(chunks)
 
 
@@ -87,14 +96,24 @@ def decode(content: bytes) -> Any:
         raise HttpError(400, bad_input("The body is no JSON")) from None
 
 
-def operations(value: Any, batch_limit: int) -> list[Operation]:
-    """The operations of a body, one or a batch."""
+def operations(value: Any, batch_limit: int) -> list[Operation | Fault]:
+    """The operations of a body, one or a batch; a member of a batch that cannot be read is its own fault only."""
     if not isinstance(value, list):
         return [operation(value)]
     if not 1 <= len(value) <= batch_limit:
         fault = Fault(FaultCode.QUERY_TOO_COMPLEX, f"A batch may hold 1 to {batch_limit} operations", limit=batch_limit)
         raise HttpError(400, fault)
-    return [operation(item) for item in value]
+    if not all(isinstance(item, dict) for item in value):
+        raise HttpError(400, bad_input("A batch is a list of JSON objects, each with a `query`"))
+    return [_member(item) for item in value]
+
+
+def _member(value: dict[str, Any]) -> Operation | Fault:
+    # Clients lose the whole batch on any status but 200
+    try:
+        return operation(value)
+    except HttpError as error:
+        return error.fault
 
 
 def operation(value: Any) -> Operation:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, cast
 
 import orjson
-from graphql import OperationType
+from graphql import GraphQLError, OperationType
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
@@ -18,6 +20,7 @@ from service.documents import Documents, RequestError, formatted
 from service.envelope import (
     GRAPHQL_RESPONSE,
     INVALID_REQUEST_STATUS,
+    JSON,
     HttpError,
     Operation,
     body,
@@ -27,8 +30,10 @@ from service.envelope import (
     operations,
     prefers_html,
 )
-from service.errors import FaultCode, bad_input
+from service.errors import Fault, FaultCode, bad_input
 from service.loaders import Loaders
+
+RETRY_SECONDS = "5"
 
 
 class Endpoint:
@@ -44,16 +49,22 @@ class Endpoint:
         settings = self._house.settings
         if settings.graphiql and prefers_html(http):
             return graphiql.page(http)
-        request = request_of(http, settings)
+        request, answer_type = request_of(http, settings), JSON
         try:
             answer_type = media_type(http)
             asked, batch = await self._read(http)
             return await self._answer(http, request, asked, answer_type, batch=batch)
         except HttpError as error:
-            content = {"errors": [formatted(error.fault, request.id)]}
-            return _json(content, error.status, error.media_type, error.headers)
+            return _refusal(error, request, answer_type)
+        except Exception as error:
+            # SECURITY: the last resort (ASVS 16.5.4): whatever went wrong, the answer has a code and tells nothing
+            # else of it
+            masked = formatted(GraphQLError("", original_error=error), request.id)
+            unavailable = masked["extensions"]["code"] == FaultCode.UNAVAILABLE.value
+            status, headers = (503, {"Retry-After": RETRY_SECONDS}) if unavailable else (500, {})
+            return _json({"errors": [masked]}, request, status, answer_type, headers)
 
-    async def _read(self, http: HttpRequest) -> tuple[list[Operation], bool]:
+    async def _read(self, http: HttpRequest) -> tuple[list[Operation | Fault], bool]:
         settings = self._house.settings
         content_type = http.headers.get("content-type", "").split(";")[0].strip().lower()
         if http.method in {"GET", "HEAD"}:
@@ -72,33 +83,36 @@ class Endpoint:
         return operations(value, settings.batch_limit), isinstance(value, list)
 
     async def _answer(
-        self, http: HttpRequest, request: Request, asked: list[Operation], answer_type: str, *, batch: bool
+        self, http: HttpRequest, request: Request, asked: list[Operation | Fault], answer_type: str, *, batch: bool
     ) -> Response:
         actor, by_cookie = await self._actor(http, request)
         loaders = Loaders(self._house.database)
         contexts = [Context(self._house, request, actor, loaders, self._rules) for _ in asked]
         prepared = [self._prepare(operation, request, read_only=http.method != "POST") for operation in asked]
+        members = list(zip(asked, prepared, contexts, strict=True))
         if any(kind is OperationType.MUTATION for _, kind in prepared):
-            # One after the other, as they stand: a later one may build on an earlier one
-            results = [
-                await self._run(operation, document, context)
-                for operation, (document, _), context in zip(asked, prepared, contexts, strict=True)
-            ]
+            # One after the other, as they stand: a later one may build on an earlier one, a login too
+            results = []
+            for operation, (document, _), context in members:
+                context.actor = actor
+                results.append(await self._run(operation, document, context))
+                actor = context.actor
         else:
             results = await asyncio.gather(
-                *(
-                    self._run(operation, document, context)
-                    for operation, (document, _), context in zip(asked, prepared, contexts, strict=True)
-                )
+                *(self._run(operation, document, context) for operation, (document, _), context in members)
             )
         failed = not batch and "data" not in results[0]
         status = INVALID_REQUEST_STATUS if failed and answer_type == GRAPHQL_RESPONSE else 200
-        response = _json(results if batch else results[0], status, answer_type, {"X-Request-Id": request.id})
+        response = _json(results if batch else results[0], request, status, answer_type)
         self._follow(response, request, contexts, by_cookie=by_cookie)
         return response
 
-    def _prepare(self, operation: Operation, request: Request, *, read_only: bool) -> tuple[Any, OperationType | None]:
+    def _prepare(
+        self, operation: Operation | Fault, request: Request, *, read_only: bool
+    ) -> tuple[Any, OperationType | None]:
         """The document and the kind of its operation, or the response that says why there is none."""
+        if isinstance(operation, Fault):
+            return {"errors": [formatted(operation, request.id)]}, None
         try:
             document = self._documents.prepare(operation.query)
             kind = self._documents.operation(document, operation.name).operation
@@ -108,9 +122,9 @@ class Endpoint:
             raise HttpError(405, bad_input("A GET may only query"), Allow="POST")
         return document, kind
 
-    async def _run(self, operation: Operation, document: Any, context: Context) -> dict[str, Any]:
-        if isinstance(document, dict):
-            return document
+    async def _run(self, operation: Operation | Fault, document: Any, context: Context) -> dict[str, Any]:
+        if isinstance(operation, Fault) or isinstance(document, dict):
+            return cast("dict[str, Any]", document)
         try:
             return await self._documents.run(document, context, operation.variables, operation.name)
         except RequestError as error:
@@ -138,10 +152,22 @@ class Endpoint:
             clear_cookie(response, request)
 
 
-def _json(content: Any, status: int, answer_type: str, headers: dict[str, str]) -> Response:
+def _refusal(error: HttpError, request: Request, answer_type: str) -> Response:
+    content = {"errors": [formatted(error.fault, request.id)]}
+    return _json(content, request, error.status, answer_type, error.headers)
+
+
+def _json(
+    content: Any, request: Request, status: int, answer_type: str, headers: Mapping[str, str] = MappingProxyType({})
+) -> Response:
     return Response(
         orjson.dumps(content),
         status_code=status,
-        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **headers},
+        headers={
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            "X-Request-Id": request.id,
+            **headers,
+        },
         media_type=f"{answer_type}; charset=utf-8",
     )

@@ -97,10 +97,7 @@ async def me(info: Info) -> User | None:
 @query(SELF)
 async def user(info: Info, by: Annotated[UserBy, strawberry.argument(description="Key of the user")]) -> User | None:
     """One user by an exact key; null where there is none or the caller may not see them."""
-    try:
-        check(by)
-    except Refused as refusal:
-        raise bad_input(str(refusal), argument="by") from refusal
+    _check(by, "by")
     name, key = next((name, value) for name, value in vars(by).items() if value is not UNSET)
     if name == "ssh_fingerprint":
         key = normalise_fingerprint(key)
@@ -109,6 +106,14 @@ async def user(info: Info, by: Annotated[UserBy, strawberry.argument(description
     row = await info.context.loaders.one(f"users_by_{name}", key)
     rule = info.context.rules["Query", "user"]
     return row if row is not None and await info.context.reaches(rule, row) else None
+
+
+def _check(value: UserBy | AuditFilter, argument: str) -> None:
+    """Refuses an input that breaks its limits; a read has no payload to say so in."""
+    try:
+        check(value)
+    except Refused as refusal:
+        raise bad_input(str(refusal), argument=argument) from refusal
 
 
 @query(Access(any="users.read"))
@@ -225,7 +230,7 @@ async def audit_events(  # noqa: PLR0917
 ) -> Connection[AuditEvent] | None:
     """Every audit event that fits, newest first."""
     given_filter = filter or AuditFilter()
-    check(given_filter)
+    _check(given_filter, "filter")
     window = Window.of("audit_events", first, after, last, before)
     parameters = {name: None if value is UNSET else value for name, value in vars(given_filter).items()}
     return cast("Connection[AuditEvent]", await _by_id(info, window, "audit_events", parameters))

@@ -59,13 +59,19 @@ Mutation = create_type(
 
 def create() -> strawberry.Schema:
     """The schema that is served and printed."""
-    return strawberry.Schema(
+    created = strawberry.Schema(
         Query,
         Mutation,
         types=[*NODES, BigInt],
         execution_context_class=Guard,
         config=StrawberryConfig(default_resolver=fields.read, scalar_map=dict(SCALARS)),
     )
+    for directive in created._schema.directives:  # noqa: SLF001  (Strawberry has no public way to its types)
+        # Strawberry drops what was said of a directive's arguments
+        declared = directive.extensions.get("strawberry-definition")
+        for field in declared.fields if declared is not None else ():
+            directive.args[field.name].description = field.description
+    return created
 
 
 def rules_of(schema: strawberry.Schema) -> dict[tuple[str, str], Rule]:

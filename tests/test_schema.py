@@ -1,0 +1,245 @@
+"""Is the schema whole: described, under a rule everywhere, bounded, and the one that schema.graphql shows?"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+import pytest
+import strawberry
+from graphql import (
+    DirectiveNode,
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLSchema,
+    build_schema,
+    get_named_type,
+    get_nullable_type,
+    is_specified_directive,
+    is_specified_scalar_type,
+)
+
+from service import permissions
+from service.access import Open
+from service.inputs import Items, Text
+from service.schema import RULES, printed, rules_of, schema
+from tests.conftest import REPOSITORY, Door, Person
+
+SDL = build_schema(printed())
+OBJECTS = [found for found in SDL.type_map.values() if isinstance(found, GraphQLObjectType) and found.name[:2] != "__"]
+INPUTS = [found for found in SDL.type_map.values() if isinstance(found, GraphQLInputObjectType)]
+PERMISSIONS = permissions.NAMES | permissions.ALIASES.keys()
+# The one permission that code may name: every subuser holds it
+NAMED = {"websocket.connect"}
+
+
+def test_schema_graphql_is_current() -> None:
+    assert (REPOSITORY / "schema.graphql").read_text(encoding="utf-8") == printed(), "run `python -m service schema`"
+
+
+def descriptions(given: GraphQLSchema) -> Iterator[tuple[str, str | None]]:
+    """Everything that takes a description, with the one that it has."""
+    for name, graphql_type in given.type_map.items():
+        if name.startswith("__") or is_specified_scalar_type(graphql_type):
+            continue
+        yield name, graphql_type.description
+        for field_name, field in getattr(graphql_type, "fields", {}).items():
+            yield f"{name}.{field_name}", field.description
+            for argument_name, argument in getattr(field, "args", {}).items():
+                yield f"{name}.{field_name}({argument_name}:)", argument.description
+        for value_name, value in getattr(graphql_type, "values", {}).items():
+            yield f"{name}.{value_name}", value.description
+    for directive in given.directives:
+        if not is_specified_directive(directive):
+            yield f"@{directive.name}", directive.description
+            for argument_name, argument in directive.args.items():
+                yield f"@{directive.name}({argument_name}:)", argument.description
+
+
+def test_everything_is_described() -> None:
+    assert [name for name, text in descriptions(SDL) if not text] == []
+
+
+def test_a_description_is_a_phrase_without_a_final_period() -> None:
+    assert [name for name, text in descriptions(SDL) if text and not re.fullmatch(r"(?s)\S.*[^.\s]", text)] == []
+
+
+def undeclared(given: strawberry.Schema) -> list[str]:
+    """Fields of object types that nobody gave a rule."""
+    found = build_schema(given.as_str()).type_map.values()
+    rules = rules_of(given)
+    return [
+        f"{graphql_type.name}.{name}"
+        for graphql_type in found
+        if isinstance(graphql_type, GraphQLObjectType) and not graphql_type.name.startswith("__")
+        for name in graphql_type.fields
+        if (graphql_type.name, name) not in rules
+    ]
+
+
+def test_every_field_has_a_rule_or_an_open_type() -> None:
+    assert undeclared(schema) == []
+
+
+@strawberry.type
+class Forgotten:
+    secret: str
+
+
+@strawberry.type
+class Opened(Open):
+    title: str
+
+
+@strawberry.type
+class Roots:
+    forgotten: Forgotten
+    opened: Opened
+
+
+def test_a_field_without_a_rule_is_found() -> None:
+    assert undeclared(strawberry.Schema(Roots)) == ["Forgotten.secret", "Roots.forgotten", "Roots.opened"]
+
+
+def test_only_types_without_an_identity_are_open() -> None:
+    plain = {"BillingAddress", "PageInfo", "ResourceLimits", "Suspension", "UserError"}
+    opened = {
+        found.name
+        for found in OBJECTS
+        if found.ast_node is not None
+        and not found.ast_node.directives
+        and not any(field.ast_node is not None and field.ast_node.directives for field in found.fields.values())
+    }
+    assert {name for name in opened if not name.endswith(("Payload", "Connection", "Edge"))} == plain
+
+
+def test_an_interface_gives_no_access_of_its_own() -> None:
+    """Its fields are public, and each implementation's own rule is the one that counts."""
+    for interface in SDL.type_map.values():
+        if isinstance(interface, GraphQLInterfaceType):
+            for name in interface.fields:
+                for implementation in SDL.get_implementations(interface).objects:
+                    assert (implementation.name, name) in RULES
+                assert (interface.name, name) not in RULES
+
+
+def directives() -> Iterator[tuple[str, DirectiveNode]]:
+    for found in OBJECTS:
+        nodes = [(found.name, found.ast_node), *((f"{found.name}.{n}", f.ast_node) for n, f in found.fields.items())]
+        for name, node in nodes:
+            yield from ((name, directive) for directive in (node.directives if node and node.directives else ()))
+
+
+def test_the_permissions_of_the_declarations_are_of_the_catalogue() -> None:
+    own = permissions.ACCOUNT | permissions.SERVER
+    for name, directive in directives():
+        for argument in directive.arguments or ():
+            permission = argument.value.value  # type: ignore[attr-defined]
+            known = permissions.ADMIN if argument.name.value == "any" else own
+            assert permissions.canonical(permission) in known, (name, permission)
+
+
+def function_strings(source: str) -> Iterator[str]:
+    """The texts inside functions, but for the names of audit events; what decorates a function is not inside."""
+    tree = ast.parse(source)
+    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+        events = {
+            argument
+            for node in ast.walk(function)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "write"
+            for argument in node.args
+        }
+        for statement in function.body:
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in events:
+                    yield node.value
+
+
+def test_no_function_names_a_permission() -> None:
+    paths = [*(REPOSITORY / "service").glob("*.py"), *(REPOSITORY / "service").glob("[mt]*s/*.py")]
+    # Commands write their audit event by hand
+    checked = [path for path in paths if path.name != "accounts.py"]
+    assert {"queries.py", "subuser.py", "user.py"} <= {path.name for path in checked}
+    for path in checked:
+        named = PERMISSIONS.intersection(function_strings(path.read_text(encoding="utf-8"))) - NAMED
+        assert named == set(), f"{path.name} names {named}"
+
+
+def test_a_permission_inside_a_function_is_found() -> None:
+    source = '@mutation(Access(any="users.read"))\ndef f(w):\n    w.write(info, "user.update")\n    g("users.delete")\n'
+    assert PERMISSIONS.intersection(function_strings(source)) == {"users.delete"}
+
+
+def test_a_mutation_takes_one_input_or_nothing_and_answers_with_errors() -> None:
+    assert SDL.mutation_type is not None
+    for name, field in SDL.mutation_type.fields.items():
+        arguments = {each: get_named_type(argument.type).name for each, argument in field.args.items()}
+        assert set(arguments) <= {"input"}, name
+        assert all(each.endswith("Input") for each in arguments.values()), name
+        payload = get_nullable_type(field.type)
+        assert isinstance(field.type, GraphQLNonNull), name
+        assert isinstance(payload, GraphQLObjectType), name
+        assert payload.name.endswith("Payload"), name
+        assert str(payload.fields["errors"].type) == "[UserError!]!", name
+
+
+def test_a_payload_can_leave_everything_but_its_errors_out() -> None:
+    for found in OBJECTS:
+        if found.name.endswith("Payload"):
+            required = {name for name, field in found.fields.items() if isinstance(field.type, GraphQLNonNull)}
+            assert required == {"errors"}, found.name
+
+
+def limit_of(input_name: str, field_name: str) -> object:
+    definition = schema.get_type_by_name(input_name)
+    for field in definition.fields:  # type: ignore[union-attr]
+        if schema.config.name_converter.get_graphql_name(field) == field_name:
+            return field.metadata.get("limit")
+    raise LookupError(field_name)
+
+
+@pytest.mark.parametrize("found", INPUTS, ids=lambda found: found.name)
+def test_every_text_and_every_list_that_comes_in_declares_its_limit(found: GraphQLInputObjectType) -> None:
+    for name, field in found.fields.items():
+        nullable = get_nullable_type(field.type)
+        if isinstance(nullable, GraphQLList):
+            assert isinstance(limit_of(found.name, name), Items), name
+        elif nullable.name == "String":
+            assert isinstance(limit_of(found.name, name), Text), name
+
+
+async def test_every_text_and_every_list_among_the_arguments_is_refused_beyond_its_limit(
+    door: Door, root: Person
+) -> None:
+    asked = {
+        ("String", "search"): f'{{ users(search: "{"x" * 129}") {{ totalCount }} }}',
+        ("String", "after"): f'{{ users(after: "{"x" * 100_000}") {{ totalCount }} }}',
+        ("String", "before"): f'{{ users(last: 1, before: "{"x" * 100_000}") {{ totalCount }} }}',
+        ("[ID!]!", "ids"): "{ nodes(ids: [" + f'"{root.id}"' * 101 + "]) { id } }",
+    }
+    given = {
+        (str(argument.type), name)
+        for found in OBJECTS
+        for field in found.fields.values()
+        for name, argument in field.args.items()
+        if isinstance(get_nullable_type(argument.type), GraphQLList) or get_named_type(argument.type).name == "String"
+    }
+    assert given == set(asked)
+    for (_, name), document in asked.items():
+        errors = (await door.ask(document, by=root))["errors"]
+        assert [error["extensions"] for error in errors] == [{"code": "BAD_USER_INPUT", "argument": name}]
+
+
+async def test_an_enum_that_the_database_knows_has_the_same_values_there(door: Door) -> None:
+    rows = await door.rows(
+        "SELECT conname, pg_get_constraintdef(oid) AS definition FROM pg_constraint WHERE conname LIKE '%_known'"
+    )
+    known = {row["conname"]: set(re.findall(r"'(\w+)'::text", row["definition"])) for row in rows}
+    tier = SDL.type_map["Tier"]
+    assert isinstance(tier, GraphQLEnumType)
+    assert known == {name: set(tier.values) for name in ("plans_tier_known", "users_tier_known")}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Network, IPv6Network
 
 from service.permissions import SERVER
 
@@ -65,7 +65,7 @@ def _culture(tag: str, first: str, last: str, cities: str, streets: str) -> Cult
 CULTURES = (
     _culture(
         "en US",
-        "James Mary Robert Patricia Michael Jennifer David Linda Emma Olivia Noah Liam Ava Sophia Ethan Mason Logan Jamal",
+        "Mary Robert Patricia Michael Jennifer David Linda Emma Olivia Noah Liam Ava Sophia Ethan Mason Logan Jamal",
         "Smith Johnson Williams O'Brien Jones Miller Davis Wilson Anderson Taylor Moore Jackson",
         "Portland 97205, Austin 78701, Chicago 60601, Denver 80202, Atlanta 30303",
         "Maple Avenue, Oak Street, Washington Street, Park Avenue, Cedar Lane",
@@ -80,14 +80,14 @@ CULTURES = (
     _culture(
         "fr-CA CA",
         "Félix Léa Mathis Gabrielle Étienne Océane Maxime Coralie Benoît Noémie Xavier Mégane",
-        "Tremblay Gagnon Roy Côté Bouchard Gauthier Morin Lavoie Fortin Gagné Ouellet Pelletier",
+        "Tremblay Gagnon Roy Côté Bouchard Gauthier Morin Lavoie Fortin Ouellet Pelletier",
         "Montréal H2Y_1C6, Québec G1R_4P5, Gatineau J8X_3X7, Sherbrooke J1H_1Y9",
         "rue Principale, rue Saint-Jean, boulevard Laurier, avenue du Parc",
     ),
     _culture(
         "de DE",
         "Lukas Jürgen Sabine Anna Felix Mia Björn Käthe Stefan Heike Jonas Günther Ulrike Maximilian Emilia",
-        "Müller Schmidt Schneider Fischer Weber Meyer Wagner Becker Schulz Hoffmann Schäfer Koch Bauer Krüger Voß Jäger",
+        "Müller Schmidt Schneider Fischer Weber Meyer Wagner Becker Schulz Hoffmann Schäfer Koch Bauer Krüger Voß",
         "Berlin 10115, Hamburg 20095, München 80331, Köln 50667, Leipzig 04109, Göttingen 37073",
         "Hauptstraße, Bahnhofstraße, Gartenweg, Schillerstraße, Lindenallee",
     ),
@@ -100,8 +100,8 @@ CULTURES = (
     ),
     _culture(
         "fr FR",
-        "Camille Hugo Chloé Théo Manon Jules Inès Léo Zoé Raphaël Élodie François Hélène Cédric Aurélie Loïc",
-        "Martin Bernard Dubois Thomas Petit Durand Leroy Moreau Simon Lefèvre Garnier Faure Chevalier d'Aubigné",
+        "Camille Chloé Théo Manon Jules Inès Léo Zoé Raphaël Élodie François Hélène Cédric Aurélie Loïc",
+        "Martin Dubois Thomas Petit Durand Leroy Moreau Simon Lefèvre d'Aubigné Chevalier",
         "Paris 75011, Lyon 69002, Marseille 13006, Toulouse 31000, Nantes 44000",
         "rue de la République, avenue Victor Hugo, rue des Lilas, place de l'Église",
     ),
@@ -215,8 +215,8 @@ CULTURES = (
 # Addresses and domains that are nobody's (RFC 5737, RFC 3849, RFC 2606)
 DOMAINS = ("example.com", "example.com", "example.net", "example.org")
 ADDRESSES = (
-    *(IPv4Address(f"{net}.{host}") for net in ("192.0.2", "198.51.100", "203.0.113") for host in range(1, 255)),
-    *(IPv6Address(f"2001:db8:{net:x}::{host:x}") for net in range(1, 17) for host in range(1, 17)),
+    *(f"{net}.{host}" for net in ("192.0.2", "198.51.100", "203.0.113") for host in range(1, 255)),
+    *(f"2001:db8:{net:x}::{host:x}" for net in range(1, 17) for host in range(1, 17)),
 )
 NETWORKS = ((IPv4Network("203.0.113.0/24"),), (IPv4Network("198.51.100.7/32"), IPv6Network("2001:db8:7::/48")))
 

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import difflib
 import os
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
 from graphql import (
-    GraphQLEnumType,
     GraphQLField,
-    GraphQLInputObjectType,
-    GraphQLInputType,
-    GraphQLList,
     GraphQLObjectType,
-    GraphQLSchema,
-    build_schema,
     get_named_type,
-    get_nullable_type,
     is_composite_type,
     is_required_argument,
-    is_required_input_field,
 )
 
-from service.schema import printed
 from tests.conftest import REPOSITORY, Door, Person
 from tests.estate import Estate, settle
+from tests.sdl import OBJECTS, SDL, harmless
 
 GOLDEN = REPOSITORY / "tests" / "access.txt"
 UPDATE = "UPDATE_GOLDEN"
@@ -68,13 +59,12 @@ Rows = dict[str, dict[str, list[str]]]
 
 async def test_every_field_answers_every_caller_as_the_golden_table_says(door: Door, people: dict[str, Person]) -> None:
     estate = await settle(door, people)
-    schema = build_schema(printed())
     rows: Rows = {}
-    for label, object_type in guarded_objects(schema, estate):
+    for label, object_type in guarded_objects(estate):
         for caller in callers_of(estate, object_type.name):
             for field, answer in (await object_answers(door, estate, label, object_type, caller)).items():
                 rows.setdefault(f"{label}.{field}", {}).setdefault(answer, []).append(caller)
-    for root in (schema.query_type, schema.mutation_type):
+    for root in (SDL.query_type, SDL.mutation_type):
         assert root is not None
         # `logout` comes last, for it ends the session that the others are asked with
         for name, field in sorted(root.fields.items(), key=lambda item: item[0] == "logout"):
@@ -89,10 +79,10 @@ async def test_every_field_answers_every_caller_as_the_golden_table_says(door: D
     assert golden == text, "\n".join([HOW, *difference])
 
 
-def guarded_objects(schema: GraphQLSchema, estate: Estate) -> Iterator[tuple[str, GraphQLObjectType]]:
+def guarded_objects(estate: Estate) -> Iterator[tuple[str, GraphQLObjectType]]:
     """Every object type with a rule, by the label of each of its objects in the estate."""
-    for name, graphql_type in sorted(schema.type_map.items()):
-        if not isinstance(graphql_type, GraphQLObjectType) or name in {"Query", "Mutation"} or name.startswith("__"):
+    for name, graphql_type in sorted((found.name, found) for found in OBJECTS):
+        if name in {"Query", "Mutation"}:
             continue
         nodes = [graphql_type.ast_node, *(field.ast_node for field in graphql_type.fields.values())]
         if not any(node is not None and node.directives for node in nodes):
@@ -191,19 +181,6 @@ def variables_of(estate: Estate, root: str, name: str, field: GraphQLField) -> t
     assert not required or root == "Mutation", f"{name}: say in ARGUMENTS what to ask it for"
     given = INPUTS.get(name) or {each: harmless(graphql_type) for each, graphql_type in required.items()}
     return given, {each: str(field.args[each].type) for each in given}
-
-
-def harmless(graphql_type: GraphQLInputType) -> Any:
-    """The least value of an input type: of it no mutation makes anything."""
-    nullable = get_nullable_type(graphql_type)
-    if isinstance(nullable, GraphQLList):
-        return []
-    if isinstance(nullable, GraphQLInputObjectType):
-        required = {name: field for name, field in nullable.fields.items() if is_required_input_field(field)}
-        return {name: harmless(field.type) for name, field in required.items()}
-    if isinstance(nullable, GraphQLEnumType):
-        return next(iter(nullable.values))
-    return str(uuid.uuid4()) if nullable.name == "ID" else ""
 
 
 def printed_rows(rows: Rows) -> Iterator[str]:

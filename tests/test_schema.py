@@ -29,10 +29,8 @@ from service.access import Open
 from service.inputs import Items, Text
 from service.schema import RULES, printed, rules_of, schema
 from tests.conftest import REPOSITORY, Door, Person
+from tests.sdl import INPUTS, OBJECTS, SDL, limit_of
 
-SDL = build_schema(printed())
-OBJECTS = [found for found in SDL.type_map.values() if isinstance(found, GraphQLObjectType) and found.name[:2] != "__"]
-INPUTS = [found for found in SDL.type_map.values() if isinstance(found, GraphQLInputObjectType)]
 PERMISSIONS = permissions.NAMES | permissions.ALIASES.keys()
 # The one permission that code may name: every subuser holds it
 NAMED = {"websocket.connect"}
@@ -193,14 +191,6 @@ def test_a_payload_can_leave_everything_but_its_errors_out() -> None:
         if found.name.endswith("Payload"):
             required = {name for name, field in found.fields.items() if isinstance(field.type, GraphQLNonNull)}
             assert required == {"errors"}, found.name
-
-
-def limit_of(input_name: str, field_name: str) -> object:
-    definition = schema.get_type_by_name(input_name)
-    for field in definition.fields:  # type: ignore[union-attr]
-        if schema.config.name_converter.get_graphql_name(field) == field_name:
-            return field.metadata.get("limit")
-    raise LookupError(field_name)
 
 
 @pytest.mark.parametrize("found", INPUTS, ids=lambda found: found.name)

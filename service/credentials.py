@@ -76,7 +76,8 @@ def _not_forged(http: HttpRequest) -> bool:
 
 def _address(host: str | None) -> str | None:
     try:
-        address = ipaddress.ip_address(host or "")
+        # The zone of a link-local address (RFC 4007) names an interface of this machine, and PostgreSQL keeps none
+        address = ipaddress.ip_address((host or "").partition("%")[0])
     except ValueError:
         return None
     mapped = getattr(address, "ipv4_mapped", None)

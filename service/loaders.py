@@ -12,6 +12,7 @@ from typing import Any
 from service.database import Database
 
 Source = tuple[str, tuple[tuple[str, Any], ...]]
+Answers = dict[str, asyncio.Future[list[Any]]]
 
 
 class Loaders:
@@ -19,8 +20,8 @@ class Loaders:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._answers: dict[Source, dict[str, asyncio.Future[list[Any]]]] = {}
-        self._waiting: dict[Source, dict[str, asyncio.Future[list[Any]]]] = {}
+        self._answers: dict[Source, Answers] = {}
+        self._waiting: dict[Source, Answers] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def many(self, statement: str, key: str, **parameters: Any) -> list[Any]:
@@ -34,7 +35,7 @@ class Loaders:
             waiting = self._waiting.get(source)
             if waiting is None:
                 waiting = self._waiting[source] = {}
-                loop.call_soon(self._dispatch, source)
+                loop.call_soon(self._dispatch, source, waiting)
             waiting[key] = answer
         # One caller's cancellation must not take the answer from the others
         return await asyncio.shield(answer)
@@ -47,24 +48,25 @@ class Loaders:
     def forget(self) -> None:
         """After a write the next question goes to the database."""
         self._answers = {}
+        # Who waits already is answered by the round trip under way, and nobody joins it any more
+        self._waiting = {}
 
-    def _dispatch(self, source: Source) -> None:
-        task = asyncio.ensure_future(self._load(source, self._waiting.pop(source)))
+    def _dispatch(self, source: Source, waiting: Answers) -> None:
+        if self._waiting.get(source) is waiting:
+            del self._waiting[source]
+        task = asyncio.ensure_future(self._load(source, waiting))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _load(self, source: Source, answers: dict[str, asyncio.Future[list[Any]]]) -> None:
+    async def _load(self, source: Source, waiting: Answers) -> None:
         statement, parameters = source
+        found: dict[str, list[Any]] = {key: [] for key in waiting}
         try:
-            rows = await self._database.read(statement, keys=list(answers), **dict(parameters))
+            for row in await self._database.read(statement, keys=list(waiting), **dict(parameters)):
+                found[row["key"]].append(row)
         except Exception as error:
-            for answer in answers.values():
-                if not answer.done():
-                    answer.set_exception(error)
+            for answer in waiting.values():
+                answer.set_exception(error)
             return
-        found: dict[str, list[Any]] = {key: [] for key in answers}
-        for row in rows:
-            found[row["key"]].append(row)
-        for key, answer in answers.items():
-            if not answer.done():
-                answer.set_result(found[key])
+        for key, answer in waiting.items():
+            answer.set_result(found[key])

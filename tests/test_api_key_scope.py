@@ -224,7 +224,8 @@ async def test_an_administrator_deletes_the_keys_of_others_but_not_of_those_abov
     door: Door, root: Person, admin: Person, alice: Person
 ) -> None:
     sweeper, _ = await new_key(door, admin, "users.credentials", name="sweeper")
-    for number, by in enumerate((admin, sweeper)):
+    deleters: list[Person | str] = [admin, sweeper]
+    for number, by in enumerate(deleters):
         secret, key_id = await new_key(door, alice, "account.read", name=f"leaked {number}")
         deleted = await door.change("deleteApiKey", {"id": key_id}, "deletedId", by=by)
         assert deleted == {"deletedId": key_id, "errors": []}

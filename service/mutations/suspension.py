@@ -10,6 +10,7 @@ from service.access import Access
 from service.context import Info
 from service.errors import ErrorCode, refuse
 from service.inputs import Text, given, optional
+from service.mutations.user import keep_a_root
 from service.payloads import mutation
 from service.types.payload import UserPayload
 from service.types.user import suspended
@@ -44,6 +45,7 @@ async def suspend_user(info: Info, input: SuspendUserInput) -> UserPayload:
         if user.id == write.actor.user_id:
             raise refuse(ErrorCode.NOT_ALLOWED, "Nobody suspends themselves", "id")
         await write.not_above(user)
+        await keep_a_root(write, user, "id")
         changed = await write.run(
             "suspend_user", id=user.id, reason=input.reason or None, until=until, by=write.actor.user_id
         )

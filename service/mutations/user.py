@@ -146,7 +146,7 @@ async def update_user(info: Info, input: UpdateUserInput) -> UserPayload:
         role_id = await _chosen_role(write, input, user)
         if role_id is not None and role_id != user.role_id:
             columns["role_id"] = role_id
-            await keep_a_root(write, user, "roleId")
+            await keep_a_root(write, user, "roleId" if input.is_admin is UNSET else "isAdmin")
         if input.limits is not UNSET:
             columns["limit_overrides"] = merged(user.limit_overrides, input.limits)
         further = {}
@@ -193,9 +193,12 @@ async def replace_password(write: Write, user_id: str, password_hash: str | None
 
 
 async def keep_a_root(write: Write, user: Any, *field: str) -> None:
-    """Refuses to take the last root away."""
-    if user.role_id == ROOT_ROLE and await write.run("count_roots") <= 1:
-        raise refuse(ErrorCode.NOT_ALLOWED, "This is the last root account", *field)
+    """Refuses to take away the last root who can act."""
+    if user.role_id != ROOT_ROLE:
+        return
+    await write.run("lock_roots")
+    if not await write.run("count_other_roots", id=user.id):
+        raise refuse(ErrorCode.NOT_ALLOWED, "No other root account would be left", *field)
 
 
 async def _chosen_role(write: Write, value: Any, user: Any = None) -> str | None:

@@ -1,8 +1,13 @@
+-- name: count_other_roots :value
+-- Root accounts beside this one that are not suspended
+SELECT count(*) FROM users
+WHERE users.role_id = '00000000-0000-7000-8000-000000000004'
+  AND users.id <> :id
+  AND NOT is_suspended(users.suspended_at, users.suspended_until);
+
 -- name: count_roots :value
--- Accounts that hold the built-in ROOT role, locked so that two roots cannot remove each other at once
-SELECT count(*) FROM (
-  SELECT users.id FROM users WHERE users.role_id = '00000000-0000-7000-8000-000000000004' ORDER BY users.id FOR UPDATE
-) AS roots;
+-- Accounts that hold the built-in ROOT role
+SELECT count(*) FROM users WHERE users.role_id = '00000000-0000-7000-8000-000000000004';
 
 -- name: count_users_by_plan :many
 -- How many users each plan has
@@ -29,13 +34,18 @@ DELETE FROM users WHERE users.id = :id RETURNING users.id;
 -- One transaction at a time makes an account for an address
 SELECT pg_advisory_xact_lock(hashtextextended(lower(:email), 0));
 
+-- name: lock_roots :exec
+-- One transaction at a time takes a root away; no row lock, or two roots who remove each other would wait in a circle
+SELECT pg_advisory_xact_lock(hashtextextended('roots', 0));
+
 -- name: lock_user :one User
--- One account, held until the transaction ends
-SELECT users.* FROM users WHERE users.id = :id FOR UPDATE;
+-- One account, held until the transaction ends; weaker than FOR UPDATE, so that the foreign keys of a role or plan that
+-- is being deleted look without waiting
+SELECT users.* FROM users WHERE users.id = :id FOR NO KEY UPDATE;
 
 -- name: lock_user_by_email :one User
 -- The account with exactly this address, ignoring case, held until the transaction ends
-SELECT users.* FROM users WHERE lower(users.email) = lower(:email) FOR UPDATE;
+SELECT users.* FROM users WHERE lower(users.email) = lower(:email) FOR NO KEY UPDATE;
 
 -- name: passwords_by_user :many
 -- Which of the accounts have a password

@@ -84,6 +84,9 @@ async def rename_ssh_key(info: Info, input: RenameSshKeyInput) -> SshKeyPayload:
 async def delete_ssh_key(info: Info, input: DeleteSshKeyInput) -> DeletePayload:
     """Delete an SSH key."""
     async with info.context.write(info, "ssh-key.delete") as write:
+        # Users are locked before their keys everywhere, or two requests would wait for each other
+        for found in await write.run("ssh_keys_by_id", keys=[input.id]):
+            await write.run("lock_user", id=found.user_id)
         key = await write.lock("lock_ssh_key", input.id)
         await write.not_above_owner(key)
         await write.run("delete_ssh_key", id=key.id)

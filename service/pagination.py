@@ -7,11 +7,11 @@ Cursors are keysets: the position of a row in the list's order, and its id. A pa
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import orjson
 import strawberry
 from graphql import GraphQLError
 
@@ -34,15 +34,19 @@ class Cursor(NamedTuple):
 
     def encode(self) -> str:
         """The opaque text that clients hand back."""
-        return base64.urlsafe_b64encode(json.dumps(self, separators=(",", ":")).encode()).rstrip(b"=").decode()
+        return base64.urlsafe_b64encode(orjson.dumps(list(self))).rstrip(b"=").decode()
 
     @classmethod
-    def decode(cls, text: str, order: str, argument: str) -> Cursor:
-        """The place that a client's cursor names; BAD_USER_INPUT for anything that this list did not give."""
+    def decode(cls, text: str, order: str, argument: str, *, positions: bool) -> Cursor:
+        """The place that a client's cursor names; BAD_USER_INPUT for anything that this list did not give.
+
+        `positions` says whether the list's order has them.
+        """
         try:
             padded = text.encode("ascii") + b"=" * (-len(text) % 4)
-            given, position, row_id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-            if given != order or not (position is None or (isinstance(position, str) and "\0" not in position)):
+            given, position, row_id = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+            fits = isinstance(position, str) and "\0" not in position if positions else position is None
+            if given != order or not fits:
                 raise ValueError
             return cls(order, position, parse_id(row_id))
         except (ValueError, TypeError, GraphQLError) as error:  # binascii, JSON and Unicode errors are ValueErrors
@@ -61,14 +65,16 @@ class Window:
     offset: int = 0
 
     @classmethod
-    def of(  # noqa: PLR0917
+    def of(
         cls,
         order: str,
         first: int | None,
         after: str | None,
         last: int | None,
         before: str | None,
+        *,
         offset: int | None = None,
+        positions: bool = False,
     ) -> Window:
         """The window of a field's arguments; BAD_USER_INPUT where they are out of range or contradict each other."""
         if first is not None and last is not None:
@@ -82,8 +88,8 @@ class Window:
             order,
             (last or DEFAULT_SIZE) if last is not None else (first or DEFAULT_SIZE),
             last is not None,
-            None if after is None else Cursor.decode(after, order, "after"),
-            None if before is None else Cursor.decode(before, order, "before"),
+            None if after is None else Cursor.decode(after, order, "after", positions=positions),
+            None if before is None else Cursor.decode(before, order, "before", positions=positions),
             offset or 0,
         )
 
@@ -142,9 +148,10 @@ class Page:
     def page_info(self) -> PageInfo:
         """Where the page lies."""
         window, rows = self._window, self.nodes
+        begun = (window.before if window.backward else window.after) is not None or window.offset > 0
         return PageInfo(
-            has_next_page=window.before is not None if window.backward else self._more,
-            has_previous_page=self._more if window.backward else window.after is not None or window.offset > 0,
+            has_next_page=begun if window.backward else self._more,
+            has_previous_page=self._more if window.backward else begun,
             start_cursor=self.cursor(rows[0]) if rows else None,
             end_cursor=self.cursor(rows[-1]) if rows else None,
         )

@@ -15,7 +15,6 @@ from service.access import Access, Public
 from service.context import Info
 from service.errors import Refused, bad_input
 from service.fields import After, Before, First, Last
-from service.formats import UNSTORABLE
 from service.inputs import Text, check, optional
 from service.pagination import Connection, Page, Window
 from service.payloads import query
@@ -30,7 +29,7 @@ from service.types.server import Server
 from service.types.user import User
 from service.visibility import visible_node
 
-LARGEST_SEARCH = 128
+SEARCH = Text(0, 128)
 MOST_IDS = 100
 SELF = Access(any="users.read", own="account.read")
 KEY = Text(1, 512)
@@ -130,7 +129,7 @@ async def users(  # noqa: PLR0917
 ) -> Connection[User] | None:
     """Users by search, filter and order; keyset both ways."""
     order = str((order_by or UserOrder.CREATED_AT_DESC).value)
-    window = Window.of(order, first, after, last, before, offset)
+    window = Window.of(order, first, after, last, before, offset=offset, positions=True)
     given_filter = {name: None if value is UNSET else value for name, value in vars(filter or UserFilter()).items()}
     if isinstance(given_filter["tier"], Tier):
         given_filter["tier"] = given_filter["tier"].value
@@ -154,11 +153,11 @@ async def users(  # noqa: PLR0917
 
 def _pattern(search: str | None) -> str | None:
     text = (search or "").strip()
-    if len(text) > LARGEST_SEARCH or UNSTORABLE.search(text):
-        raise bad_input(
-            f"`search` takes {LARGEST_SEARCH} characters at most, and no control characters", argument="search"
-        )
-    escaped = text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    problem = SEARCH.problem(text, ())
+    if problem is not None:
+        raise bad_input(problem.message, argument="search")
+    # The database turns it to lower case, as it does with what it is compared to
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%" if text else None
 
 

@@ -1,14 +1,14 @@
 -- name: count_users :value unprepared
 -- How many users fit the filter
 SELECT count(*) FROM users_matching(
-  :search, :tier, :role_id, :plan_id, :suspended, :two_factor_enabled, :email_verified, :created_after, :created_before
+  lower(CAST(:search AS text)), :tier, :role_id, :plan_id, :suspended, :two_factor_enabled, :email_verified, :created_after, :created_before
 ) AS users;
 
 -- name: list_users_by_created_at_asc :many User unprepared
 -- Users that fit the filter, between two positions, first ones first
 SELECT users.*, CAST(users.created_at AS text) AS position
 FROM users_matching(
-  :search, :tier, :role_id, :plan_id, :suspended, :two_factor_enabled, :email_verified, :created_after, :created_before
+  lower(CAST(:search AS text)), :tier, :role_id, :plan_id, :suspended, :two_factor_enabled, :email_verified, :created_after, :created_before
 ) AS users
 WHERE (CAST(:low_id AS uuid) IS NULL OR (users.created_at, users.id) > (CAST(CAST(:low AS text) AS timestamptz), CAST(:low_id AS uuid)))
   AND (CAST(:high_id AS uuid) IS NULL OR (users.created_at, users.id) < (CAST(CAST(:high AS text) AS timestamptz), CAST(:high_id AS uuid)))
@@ -19,7 +19,7 @@ OFFSET :offset LIMIT :limit;
 -- Users that fit the filter, between two positions, last ones first
 SELECT users.*, CAST(users.created_at AS text) AS position
 FROM users_matching(
-  :search, :tier, :role_id, :plan_id, :suspended, :two_factor_enabled, :email_verified, :created_after, :created_before
+  lower(CAST(:search AS text)), :tier, :role_id, :plan_id, :suspended, :two_factor_enabled, :email_verified, :created_after, :created_before
 ) AS users
 WHERE (CAST(:low_id AS uuid) IS NULL OR (users.created_at, users.id) > (CAST(CAST(:low AS text) AS timestamptz), CAST(:low_id AS uuid)))
   AND (CAST(:high_id AS uuid) IS NULL OR (users.created_at, users.id) < (CAST(CAST(:high AS text) AS timestamptz), CAST(:high_id AS uuid)))
@@ -30,7 +30,7 @@ OFFSET :offset LIMIT :limit;
 -- Users that fit the filter, between two positions, first ones first
 SELECT users.*, CAST(coalesce(lower(users.email), '') AS text) AS position
 FROM users_matching(
-  :search, :tier, :role_id, :plan_id, :suspended, :two_factor_enabled, :email_verified, :created_after, :created_before
+  lower(CAST(:search AS text)), :tier, :role_id, :plan_id, :suspended, :two_factor_enabled, :email_verified, :created_after, :created_before
 ) AS users
 WHERE (CAST(:low_id AS uuid) IS NULL OR (coalesce(lower(users.email), ''), users.id) > (CAST(CAST(:low AS text) AS text), CAST(:low_id AS uuid)))
   AND (CAST(:high_id AS uuid) IS NULL OR (coalesce(lower(users.email), ''), users.id) < (CAST(CAST(:high AS text) AS text), CAST(:high_id AS uuid)))
@@ -41,7 +41,7 @@ OFFSET :offset LIMIT :limit;
 -- Users that fit the filter, between two positions, last ones first
 SELECT users.*, CAST(coalesce(lower(users.email), '') AS text) AS position
 FROM users_matching(
-  :search, :tier, :role_id, :plan_id, :suspended, :two_factor_enabled, :email_verified, :created_after, :created_before
+  lower(CAST(:search AS text)), :tier, :role_id, :plan_id, :suspended, :two_factor_enabled, :email_verified, :created_after, :created_before
 ) AS users
 WHERE (CAST(:low_id AS uuid) IS NULL OR (coalesce(lower(users.email), ''), users.id) > (CAST(CAST(:low AS text) AS text), CAST(:low_id AS uuid)))
   AND (CAST(:high_id AS uuid) IS NULL OR (coalesce(lower(users.email), ''), users.id) < (CAST(CAST(:high AS text) AS text), CAST(:high_id AS uuid)))
@@ -52,7 +52,7 @@ OFFSET :offset LIMIT :limit;
 -- Users that fit the filter, between two positions, first ones first
 SELECT users.*, CAST(coalesce(users.last_login_at, '-infinity') AS text) AS position
 FROM users_matching(
-  :search, :tier, :role_id, :plan_id, :suspended, :two_factor_enabled, :email_verified, :created_after, :created_before
+  lower(CAST(:search AS text)), :tier, :role_id, :plan_id, :suspended, :two_factor_enabled, :email_verified, :created_after, :created_before
 ) AS users
 WHERE (CAST(:low_id AS uuid) IS NULL OR (coalesce(users.last_login_at, '-infinity'), users.id) > (CAST(CAST(:low AS text) AS timestamptz), CAST(:low_id AS uuid)))
   AND (CAST(:high_id AS uuid) IS NULL OR (coalesce(users.last_login_at, '-infinity'), users.id) < (CAST(CAST(:high AS text) AS timestamptz), CAST(:high_id AS uuid)))
@@ -63,7 +63,7 @@ OFFSET :offset LIMIT :limit;
 -- Users that fit the filter, between two positions, last ones first
 SELECT users.*, CAST(coalesce(users.last_login_at, '-infinity') AS text) AS position
 FROM users_matching(
-  :search, :tier, :role_id, :plan_id, :suspended, :two_factor_enabled, :email_verified, :created_after, :created_before
+  lower(CAST(:search AS text)), :tier, :role_id, :plan_id, :suspended, :two_factor_enabled, :email_verified, :created_after, :created_before
 ) AS users
 WHERE (CAST(:low_id AS uuid) IS NULL OR (coalesce(users.last_login_at, '-infinity'), users.id) > (CAST(CAST(:low AS text) AS timestamptz), CAST(:low_id AS uuid)))
   AND (CAST(:high_id AS uuid) IS NULL OR (coalesce(users.last_login_at, '-infinity'), users.id) < (CAST(CAST(:high AS text) AS timestamptz), CAST(:high_id AS uuid)))
@@ -74,7 +74,7 @@ OFFSET :offset LIMIT :limit;
 -- Users that fit the filter, between two positions, first ones first
 SELECT users.*, CAST(coalesce(lower(users.username), '') AS text) AS position
 FROM users_matching(
-  :search, :tier, :role_id, :plan_id, :suspended, :two_factor_enabled, :email_verified, :created_after, :created_before
+  lower(CAST(:search AS text)), :tier, :role_id, :plan_id, :suspended, :two_factor_enabled, :email_verified, :created_after, :created_before
 ) AS users
 WHERE (CAST(:low_id AS uuid) IS NULL OR (coalesce(lower(users.username), ''), users.id) > (CAST(CAST(:low AS text) AS text), CAST(:low_id AS uuid)))
   AND (CAST(:high_id AS uuid) IS NULL OR (coalesce(lower(users.username), ''), users.id) < (CAST(CAST(:high AS text) AS text), CAST(:high_id AS uuid)))
@@ -85,7 +85,7 @@ OFFSET :offset LIMIT :limit;
 -- Users that fit the filter, between two positions, last ones first
 SELECT users.*, CAST(coalesce(lower(users.username), '') AS text) AS position
 FROM users_matching(
-  :search, :tier, :role_id, :plan_id, :suspended, :two_factor_enabled, :email_verified, :created_after, :created_before
+  lower(CAST(:search AS text)), :tier, :role_id, :plan_id, :suspended, :two_factor_enabled, :email_verified, :created_after, :created_before
 ) AS users
 WHERE (CAST(:low_id AS uuid) IS NULL OR (coalesce(lower(users.username), ''), users.id) > (CAST(CAST(:low AS text) AS text), CAST(:low_id AS uuid)))
   AND (CAST(:high_id AS uuid) IS NULL OR (coalesce(lower(users.username), ''), users.id) < (CAST(CAST(:high AS text) AS text), CAST(:high_id AS uuid)))

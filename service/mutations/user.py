@@ -67,7 +67,10 @@ class UpdateUserInput:
     first_name: str | None = optional("First name", NAME)
     last_name: str | None = optional("Last name", NAME)
     display_name: str | None = optional("Name to show instead of first and last name", NAME)
-    password: str | None = optional("New password, which ends the user's sessions; null removes the password", PASSWORD)
+    password: str | None = optional(
+        "New password, which ends the user's sessions; null removes it; takes the permission of setPassword too",
+        PASSWORD,
+    )
     role_id: strawberry.ID | None = optional("Role; null gives the built-in role USER")
     is_admin: bool | None = optional("True gives the built-in role ADMIN, false takes an admin's role back to USER")
     tier: Tier | None = optional("Tier of the account")
@@ -151,6 +154,8 @@ async def update_user(info: Info, input: UpdateUserInput) -> UserPayload:
             columns["limit_overrides"] = merged(user.limit_overrides, input.limits)
         further = {}
         if input.password is not UNSET:
+            # SECURITY: who may change accounts may not thereby sign in to them; it takes what setPassword takes
+            write.grants([info.context.rules["Mutation", "setPassword"].any or ""], "password")
             further["password"] = REDACTED
             await replace_password(write, user.id, password_hash)
         changed = await write.run("update_user", id=user.id, changes=columns)

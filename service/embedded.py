@@ -2,7 +2,7 @@
 
     <data folder>/
     ├── postgresql-18/     the cluster
-    ├── postgresql.log     what the server says; the part before the last is postgresql.log.1
+    ├── postgresql.log     what the server says; over 10 MB, a start puts it aside as postgresql.log.1
     ├── start.lock         held by whoever starts or stops the server
     ├── in-use.lock        shared by the processes that use the server: the last to leave stops it
     └── server.lock        inherited by the server's own processes: free means that none of them lives

@@ -139,7 +139,7 @@ CONSTRAINTS = {
     "servers_name_length": _length("name"),
     "servers_owner_id_fkey": Problem(ErrorCode.IN_USE, "The user owns servers", ("id",)),
     "session_tokens_session_id_fkey": _gone("id", "session"),
-    "sessions_user_agent_length": _length("userAgent"),
+    "sessions_user_agent_length": Problem(ErrorCode.TOO_LONG, "The User-Agent header is too long"),
     "sessions_user_id_fkey": _gone("userId", "user"),
     "ssh_keys_fingerprint_key": _unique("publicKey", "This SSH key"),
     "ssh_keys_name_key": _unique("name", "This name of an SSH key"),

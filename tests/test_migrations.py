@@ -1,0 +1,118 @@
+"""Does the schema come to be in one way only, whoever migrates, however often, and however many at once?"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from service import statements
+from service.database import Database
+from service.migrations import MIGRATIONS, MigrationError, files, migrate, status
+from tests.conftest import in_maintenance, named
+
+NAMES = [path.name for path in sorted(MIGRATIONS.glob("*.sql"))]
+
+
+@pytest.fixture
+async def empty_url(server_url: str) -> AsyncIterator[str]:
+    """A database with nothing in it."""
+    name = f"roster_empty_{os.getpid()}"
+    await in_maintenance(server_url, f"CREATE DATABASE {name}")
+    try:
+        yield named(server_url, name)
+    finally:
+        await in_maintenance(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the migrations, to be spoilt."""
+    return Path(shutil.copytree(MIGRATIONS, tmp_path / "migrations"))
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Database]:
+    database = Database(url, statements.load())
+    await database.connect()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def test_an_empty_database_gets_every_migration_once(empty_url: str) -> None:
+    async with connected(empty_url) as database:
+        assert [(item.name, item.applied) for item in await status(database)] == [(name, False) for name in NAMES]
+        assert [item.name for item in await migrate(database)] == NAMES
+        assert await migrate(database) == []
+        assert [(item.name, item.applied) for item in await status(database)] == [(name, True) for name in NAMES]
+
+
+async def test_of_several_who_migrate_at_once_one_does(empty_url: str) -> None:
+    async with connected(empty_url) as one, connected(empty_url) as two, connected(empty_url) as three:
+        found = await asyncio.gather(*(migrate(database) for database in (one, two, three)))
+    assert sorted([item.name for item in applied] for applied in found) == [[], [], NAMES]
+
+
+async def test_a_later_migration_is_added_to_an_older_database(empty_url: str, folder: Path) -> None:
+    async with connected(empty_url) as database:
+        await migrate(database, folder)
+        later = folder / f"{len(NAMES) + 1:04}_add_nicknames.sql"
+        later.write_text("ALTER TABLE users ADD COLUMN nickname text;", encoding="utf-8")
+        assert [item.name for item in await migrate(database, folder)] == [later.name]
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str, folder: Path) -> None:
+    async with connected(empty_url) as database:
+        await migrate(database, folder)
+        later = folder / f"{len(NAMES) + 1:04}_add_nicknames.sql"
+        later.write_text("ALTER TABLE users ADD COLUMN nickname text; SELECT nothing;", encoding="utf-8")
+        with pytest.raises(asyncpg.UndefinedColumnError):
+            await migrate(database, folder)
+        assert [item.applied for item in await status(database, folder)] == [True] * len(NAMES) + [False]
+        later.write_text("ALTER TABLE users ADD COLUMN nickname text;", encoding="utf-8")
+        assert [item.name for item in await migrate(database, folder)] == [later.name]
+
+
+async def test_a_file_that_was_edited_after_it_was_applied_is_refused(empty_url: str, folder: Path) -> None:
+    async with connected(empty_url) as database:
+        await migrate(database, folder)
+        edited = folder / NAMES[2]
+        edited.write_text(edited.read_text(encoding="utf-8") + "-- a harmless word\n", encoding="utf-8")
+        for work in (migrate, status):
+            with pytest.raises(MigrationError, match=rf"^{NAMES[2]} was changed after it was applied as {NAMES[2]}$"):
+                await work(database, folder)
+
+
+async def test_a_database_of_a_newer_version_is_refused(empty_url: str, folder: Path) -> None:
+    async with connected(empty_url) as database:
+        await migrate(database)
+        (folder / NAMES[-1]).unlink()
+        with pytest.raises(MigrationError, match="the database is from a newer version of the service"):
+            await migrate(database, folder)
+
+
+def test_a_gap_between_the_numbers_is_refused(folder: Path) -> None:
+    (folder / NAMES[1]).unlink()
+    with pytest.raises(MigrationError, match=rf"^{NAMES[2]} should have the number 0002$"):
+        files(folder)
+
+
+def test_a_number_that_stands_twice_is_refused(folder: Path) -> None:
+    (folder / "0002_another.sql").write_text("SELECT 1;", encoding="utf-8")
+    with pytest.raises(MigrationError, match="should have the number 0003"):
+        files(folder)
+
+
+@pytest.mark.parametrize("name", ["7_short.sql", "0007.sql", "0007_Upper.sql", "0007-dashes.sql", "readme.sql"])
+def test_a_name_that_does_not_say_what_is_refused(folder: Path, name: str) -> None:
+    (folder / name).write_text("SELECT 1;", encoding="utf-8")
+    with pytest.raises(MigrationError, match=rf"^{name} is no migration name"):
+        files(folder)

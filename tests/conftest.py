@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -92,18 +94,25 @@ class Door:
             return list(await connection.fetch(sql, *arguments))
 
 
+def pytest_configure() -> None:
+    """A run that is ended from outside stops its server too: SIGTERM ends it like Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_url() -> Iterator[str]:
     """A PostgreSQL server: the one that ROSTER_TEST_SERVER names, else an embedded one for this session."""
     given = os.environ.get("ROSTER_TEST_SERVER")
     if given:
         yield given
         return
-    server = embedded.start(tmp_path_factory.mktemp("postgresql"), durable=False)
-    try:
-        yield server.url
-    finally:
-        server.close()
+    # No folder of pytest's own: pytest resets the permissions of those, and the server's user could not reach its data
+    with tempfile.TemporaryDirectory(prefix="roster-test-") as folder:
+        server = embedded.start(Path(folder), durable=False)
+        try:
+            yield server.url
+        finally:
+            server.close()
 
 
 def named(url: str, database: str) -> str:

@@ -13,8 +13,9 @@ WHERE subusers.server_id = ANY (CAST(:keys AS uuid[])) AND (subusers.until IS NU
 GROUP BY subusers.server_id;
 
 -- name: count_subusers_of_server :value
--- How many subusers the server has; run under the lock on the server
-SELECT count(*) FROM subusers WHERE subusers.server_id = :server_id;
+-- How many memberships in force the server has; run under the lock on the server
+SELECT count(*) FROM subusers
+WHERE subusers.server_id = :server_id AND (subusers.until IS NULL OR subusers.until > now());
 
 -- name: create_subuser :one Subuser
 -- A person on a server

@@ -168,7 +168,7 @@ async def database_url(server_url: str, people: dict[str, Person]) -> AsyncItera
     """A database of the test's own: migrated, with the people of the template."""
     assert people
     name = f"roster_test_{os.getpid()}_{next(_numbers)}"
-    await in_maintenance(server_url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    await in_maintenance(server_url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
     try:
         yield named(server_url, name)
     finally:

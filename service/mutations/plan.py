@@ -99,6 +99,8 @@ async def create_plan(info: Info, input: CreatePlanInput) -> PlanPayload:
 async def update_plan(info: Info, input: UpdatePlanInput) -> PlanPayload:
     """Change a plan; its users' limits follow at once."""
     columns = changes(input, "name", "description", "tier", "is_default")
+    if "description" in columns:
+        columns["description"] = columns["description"] or None
     for name in ("name", "tier", "is_default"):
         if name in columns and columns[name] is None:
             raise refuse(ErrorCode.REQUIRED, "This cannot be cleared", "isDefault" if name == "is_default" else name)

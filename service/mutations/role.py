@@ -77,6 +77,8 @@ async def create_role(info: Info, input: CreateRoleInput) -> RolePayload:
 async def update_role(info: Info, input: UpdateRoleInput) -> RolePayload:
     """Change a role; those who have it hold the new permissions from their next request on."""
     columns = changes(input, "name", "description", "permissions", "require_two_factor")
+    if "description" in columns:
+        columns["description"] = columns["description"] or None
     if "permissions" in columns:
         columns["permissions"] = _admin_permissions(columns["permissions"] or [])
     for name, field in (("name", "name"), ("require_two_factor", "requireTwoFactor")):

@@ -78,16 +78,16 @@ async def authenticate(database: Database, token: str, *, ip: str | None, idle: 
         return refused(FaultCode.UNAUTHENTICATED, _NOT_VALID)
     if kind is TokenKind.SESSION:
         if row["stale"]:
-            await _touch(database, "touch_session", row["session_id"])
+            await _touch(database, "touch_session", id=row["session_id"], idle=float(idle))
         return session_actor(row["user_id"], row["role_id"], row["session_id"], row["role_permissions"])
     if row["ip_refused"]:
         return refused(FaultCode.FORBIDDEN, "This API key may not be used from this address")
     if row["stale"]:
-        await _touch(database, "touch_api_key", row["api_key_id"])
+        await _touch(database, "touch_api_key", id=row["api_key_id"])
     held = authority(row["role_permissions"], row["scope"])
     return Actor(row["user_id"], row["role_id"], api_key_id=row["api_key_id"], held=held)
 
 
-async def _touch(database: Database, statement: str, row_id: str) -> None:
+async def _touch(database: Database, statement: str, **parameters: object) -> None:
     async with database.transaction() as transaction:
-        await transaction.run(statement, id=row_id)
+        await transaction.run(statement, **parameters)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import PASSWORD, Door, Person
+from service.settings import Settings
+from tests.conftest import PASSWORD, Door, Person, opened_door
 
 SESSIONS = "{ me { sessions { nodes { id current } totalCount } } }"
 WEBKIT = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
@@ -260,3 +261,26 @@ async def test_use_keeps_a_session_from_idling_but_not_from_its_end(door: Door) 
     [row] = await door.rows("SELECT now() - last_seen_at AS unused FROM sessions WHERE id = $1", session_id)
     assert row["unused"].total_seconds() < 60
     assert await door.rows("SELECT expires_at FROM sessions WHERE id = $1", session_id) == ends
+
+
+@pytest.mark.usefixtures("people")
+async def test_a_session_in_use_outlives_even_the_shortest_idle_time(database_url: str) -> None:
+    async with opened_door(Settings(session_idle=60), database_url) as door:
+        token, session_id = await signed_in(door, "alice")
+        for _ in range(3):
+            await door.rows("UPDATE sessions SET last_seen_at = last_seen_at - interval '40 seconds'")
+            assert await is_signed_in(door, token)
+        await door.rows("UPDATE sessions SET last_seen_at = now() - interval '60 seconds' WHERE id = $1", session_id)
+        assert not await is_signed_in(door, token)
+
+
+async def test_sessions_are_forgotten_a_month_after_their_end(door: Door, alice: Person) -> None:
+    ends = ("ended_at = now() - interval '31 days'", "expires_at = now() - interval '31 days'", "ended_at = now()")
+    ids = [(await signed_in(door, "alice"))[1] for _ in ends]
+    for session_id, end in zip(ids, ends, strict=True):
+        await door.rows(f"UPDATE sessions SET {end} WHERE id = $1", session_id)  # noqa: S608
+    async with door.house.database.transaction() as transaction:
+        await transaction.run("delete_dead_sessions")
+    left = {row["id"] for row in await door.rows("SELECT id FROM sessions WHERE user_id = $1", alice.id)}
+    assert left & set(ids) == {ids[2]}
+    assert await is_signed_in(door, alice.token)

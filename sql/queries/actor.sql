@@ -28,7 +28,7 @@ SELECT
     OR sessions.expires_at <= now()
     OR sessions.last_seen_at <= now() - make_interval(secs => :idle) AS expired,
   is_suspended(users.suspended_at, users.suspended_until) AS suspended,
-  sessions.last_seen_at < now() - interval '1 minute' AS stale
+  sessions.last_seen_at < now() - least(interval '1 minute', make_interval(secs => :idle / 4)) AS stale
 FROM session_tokens
 JOIN sessions ON sessions.id = session_tokens.session_id
 JOIN users ON users.id = sessions.user_id

@@ -64,6 +64,7 @@ CROSS JOIN LATERAL (
 ) AS page;
 
 -- name: touch_session :exec
--- Seen now; written at most once a minute
+-- Seen now; written at most once a minute, or four times in the `idle` seconds of a session that ends sooner
 UPDATE sessions SET last_seen_at = now()
-WHERE sessions.id = :id AND sessions.last_seen_at < now() - interval '1 minute';
+WHERE sessions.id = :id
+  AND sessions.last_seen_at < now() - least(interval '1 minute', make_interval(secs => :idle / 4));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -144,6 +145,19 @@ async def test_what_is_revoked_counts_no_more_at_the_next_request(
         assert await door.data("query ($id: ID!) { server(id: $id) { id } }", {"id": server_id}, by=by) == {
             "server": None
         }
+
+
+async def test_what_is_revoked_meanwhile_does_not_count_either(
+    door: Door, admin: Person, alice: Person, bob: Person
+) -> None:
+    server_id = await new_server(door, admin, alice)
+    own = await member(door, alice, server_id, "bob@roster.test", *MANAGE, "file.read")
+    async with door.house.database.transaction() as other:
+        await other.run("lock_server", id=server_id)
+        inviting = asyncio.create_task(invite(door, bob, server_id, "carol@x.test", "file.read"))
+        await asyncio.sleep(0.3)
+        await other.run("update_subuser", id=own, permissions=["user.create"], until=None)
+    assert codes(await inviting) == [("NOT_ALLOWED", ["permissions", "0"])]
 
 
 async def test_an_administrator_manages_every_server_and_grants_anything(

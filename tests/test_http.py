@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,7 +13,8 @@ import pytest_asyncio
 from graphql import get_introspection_query
 
 from service.settings import Settings
-from tests.conftest import TEMPLATE, Door, Person, in_maintenance, named, opened_door
+from tests.conftest import Door, Person
+from tests.lasting import lasting_door
 
 MODERN = "application/graphql-response+json"
 PLAIN = "application/json"
@@ -34,11 +34,8 @@ MUTATION = "mutation { logout { endedSessions } }"
 async def door(server_url: str, people: dict[str, Person]) -> AsyncIterator[Door]:
     """One door for all: nothing here changes anything."""
     assert people
-    name = f"roster_http_{os.getpid()}"
-    await in_maintenance(server_url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    async with opened_door(Settings(), named(server_url, name)) as opened:
+    async with lasting_door(server_url) as opened:
         yield opened
-    await in_maintenance(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def kind(response: httpx.Response) -> str:
@@ -266,7 +263,7 @@ async def test_the_standard_introspection_query_passes(door: Door) -> None:
 
 
 async def test_introspection_can_be_switched_off(server_url: str) -> None:
-    async with opened_door(Settings(introspection=False), named(server_url, f"roster_http_{os.getpid()}")) as closed:
+    async with lasting_door(server_url, Settings(introspection=False)) as closed:
         for query in ("{ __schema { types { name } } }", '{ a: __type(name: "User") { name } me { id } }'):
             error = {"message": "Introspection is switched off", "extensions": {"code": "FEATURE_DISABLED"}}
             assert await closed.ask(query) == {"errors": [error]}

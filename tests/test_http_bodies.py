@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from service.settings import Settings
-from tests.conftest import TEMPLATE, Door, Person, in_maintenance, named, opened_door
+from tests.conftest import Door, Person
+from tests.lasting import lasting_door
 
 JSON = {"content-type": "application/json", "accept": "application/graphql-response+json"}
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -91,13 +90,10 @@ DOCUMENTS = {
 
 @pytest_asyncio.fixture(scope="module")
 async def door(server_url: str, people: dict[str, Person]) -> AsyncIterator[Door]:
-    """One door for all of them: none of these bodies changes anything."""
+    """One door for all: nothing here changes anything."""
     assert people
-    name = f"roster_bodies_{os.getpid()}"
-    await in_maintenance(server_url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    async with opened_door(Settings(), named(server_url, name)) as opened:
+    async with lasting_door(server_url) as opened:
         yield opened
-    await in_maintenance(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def codes(answer: Any) -> list[str]:

@@ -156,8 +156,8 @@ async def update_user(info: Info, input: UpdateUserInput) -> UserPayload:
         if input.password is not UNSET:
             # SECURITY: who may change accounts may not thereby sign in to them; it takes what setPassword takes
             write.grants([info.context.rules["Mutation", "setPassword"].any or ""], "password")
-            further["password"] = REDACTED
-            await replace_password(write, user.id, password_hash)
+            if await replace_password(write, user.id, password_hash):
+                further["password"] = REDACTED
         changed = await write.run("update_user", id=user.id, changes=columns)
         write.changed(user, changed, **further)
     return UserPayload(user=changed)
@@ -188,13 +188,16 @@ def expect_version(row: Any, version: int | None) -> None:
         raise refuse(ErrorCode.VERSION_MISMATCH, f"The account has version {row.version} by now", "version")
 
 
-async def replace_password(write: Write, user_id: str, password_hash: str | None, keep: str | None = None) -> None:
-    """Another password, or none; the user's sessions end, but for the one to keep."""
-    if password_hash is None:
-        await write.run("remove_password", user_id=user_id)
-    else:
+async def replace_password(write: Write, user_id: str, password_hash: str | None, keep: str | None = None) -> bool:
+    """Another password, or none; the user's sessions end, but for the one to keep. False where there was none to
+    remove.
+    """
+    if password_hash is not None:
         await write.run("set_password", user_id=user_id, password_hash=password_hash)
+    elif await write.run("remove_password", user_id=user_id) is None:
+        return False
     await write.run("end_sessions_by_user", user_id=user_id, keep=keep)
+    return True
 
 
 async def keep_a_root(write: Write, user: Any, *field: str) -> None:

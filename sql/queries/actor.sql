@@ -64,9 +64,9 @@ WHERE lower(users.username) = lower(:login);
 -- The password's hash, held until the transaction ends
 SELECT credentials.password_hash FROM credentials WHERE credentials.user_id = :user_id FOR UPDATE;
 
--- name: remove_password :exec
--- An account without a password
-DELETE FROM credentials WHERE credentials.user_id = :user_id;
+-- name: remove_password :one
+-- An account without a password; no row when it had none
+DELETE FROM credentials WHERE credentials.user_id = :user_id RETURNING credentials.user_id;
 
 -- name: set_password :exec
 -- The one password of an account

@@ -16,7 +16,7 @@ from tests.lasting import lasting_door
 
 COLUMNS = """id username displayName avatarUrl twoFactorEnabled createdAt email emailVerified firstName lastName
   language tier isAdmin permissions dateOfBirth age isChildAccount settings hasPassword suspended lastLoginAt updatedAt
-  version externalId billingAddress { line1 line2 company city state postalCode country } limits { memoryMb diskMb servers }
+  version externalId billingAddress { line1 line2 company city state postalCode country } limits { memoryMb }
   suspension { reason at until } role { id name permissions } plan { id name tier limits { memoryMb } }"""
 PAGES = {
     "sessions": "id createdAt lastSeenAt expiresAt ip userAgent device current",

@@ -34,7 +34,7 @@ async def person_without_password(door: Door, by: Person, username: str = "carol
     return str(made["user"]["id"])
 
 
-@pytest.mark.parametrize("login", ["alice", "ALICE", "aLiCe", "alice@roster.test", "Alice@ROSTER.Test"])
+@pytest.mark.parametrize("login", ["alice", "ALICE", " aLiCe ", "alice@roster.test", "Alice@ROSTER.Test "])
 async def test_a_username_or_an_address_in_any_case_signs_in(door: Door, alice: Person, login: str) -> None:
     made = await door.change(
         "login",
@@ -58,6 +58,14 @@ async def test_a_username_or_an_address_in_any_case_signs_in(door: Door, alice: 
         "errors": [],
     }
     assert made["user"]["lastLoginAt"] is not None
+
+
+async def test_an_address_signs_in_however_its_letters_are_encoded(door: Door, root: Person) -> None:
+    value = {"username": "mueller", "email": "müller@bücher.test", "password": PASSWORD}
+    made = await door.change("createUser", value, "user { id }", by=root)
+    for login in ("MÜLLER@bücher.test", "mu\u0308ller@bu\u0308cher.test", "müller@xn--bcher-kva.test"):
+        found = await door.change("login", {"login": login, "password": PASSWORD}, "user { id }")
+        assert found == {"user": made["user"], "errors": []}
 
 
 @pytest.mark.parametrize(

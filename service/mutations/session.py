@@ -6,6 +6,7 @@ from typing import Any
 
 import strawberry
 
+from service import names
 from service.access import Access, Public
 from service.actor import ANONYMOUS, session_actor
 from service.context import Info
@@ -70,8 +71,11 @@ async def login(info: Info, input: LoginInput) -> LoginPayload:
     wrong.
     """
     context, house = info.context, info.context.house
-    column = "email" if "@" in input.login else "username"
-    person = await house.database.read(f"login_by_{column}", login=input.login)
+    known_as = input.login.strip()  # phones add a space behind a completed word
+    column = "email" if "@" in known_as else "username"
+    if column == "email":
+        known_as = names.email_problems(known_as)[0] or known_as  # as addresses are kept
+    person = await house.database.read(f"login_by_{column}", login=known_as)
     # SECURITY: an unknown login and one without a password cost a hash as well, or the time would tell them apart
     # (ASVS 6.3.8)
     stored = person.password_hash if person is not None else None

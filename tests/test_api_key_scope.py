@@ -40,9 +40,9 @@ async def test_a_key_without_permissions_reads_public_fields_only(door: Door, al
     secret, _ = await new_key(door, alice)
     answer = await door.ask("{ me { id username email apiKeys { totalCount } } plans { id } }", by=secret)
     assert answer["data"] == {"me": {"id": alice.id, "username": "alice", "email": None, "apiKeys": None}, "plans": []}
-    assert [(error["path"], error["extensions"]["code"]) for error in answer["errors"]] == [
-        (["me", "email"], "FORBIDDEN"),
-        (["me", "apiKeys"], "FORBIDDEN"),
+    assert [(error["path"], error["extensions"]) for error in answer["errors"]] == [
+        (["me", "email"], {"code": "FORBIDDEN", "permission": "account.read"}),
+        (["me", "apiKeys"], {"code": "FORBIDDEN", "permission": "api-keys.read"}),
     ]
 
 

@@ -92,7 +92,6 @@ async def test_only_administrators_make_and_delete_servers(
             f'mutation {{ createServer(input: {{name: "mine", ownerId: "{alice.id}"}}) {{ errors {{ code }} }} }}',
             f'mutation {{ deleteServer(input: {{id: "{server_id}"}}) {{ errors {{ code }} }} }}',
         ):
-            door.http.cookies.clear()
             answer = await door.ask(document, by=by)
             expected = "UNAUTHENTICATED" if by is None else "FORBIDDEN"
             assert (answer["data"], answer["errors"][0]["extensions"]["code"]) == (None, expected)

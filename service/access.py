@@ -146,6 +146,16 @@ def decide(rule: Rule, held: Authority) -> Verdict:
     return Verdict.ROWS if held.scope is None or rule.own in held.scope else Verdict.REFUSED
 
 
+def needed(rule: Rule, *, own_object: bool) -> str | None:
+    """The least permission that would have opened a field to a caller whom the rule refuses.
+
+    That is `own` on the caller's own objects, and where it is granted server by server; `any` on somebody else's.
+    """
+    if rule.own is not None and (own_object or rule.any is None or rule.own not in permissions.ACCOUNT):
+        return rule.own
+    return rule.any
+
+
 def owns(row: Any, ownership: Ownership, user_id: str | None, role_id: str | None) -> bool:
     """Whether one of the row's columns names the user, or the user's role."""
     if user_id is None:

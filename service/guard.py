@@ -24,10 +24,10 @@ from graphql.execution.executor import CollectedErrors
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from service.access import OPEN, Rule, Verdict
+from service.access import OPEN, Rule, Verdict, needed, owns
 from service.context import Context
 from service.cost import check_cost
-from service.errors import FaultCode
+from service.errors import Fault, FaultCode
 from service.rows import Row
 
 CLOSED = Rule(any="")  # a permission that nobody holds
@@ -121,7 +121,7 @@ class Guard(StrawberryGraphQLCoreExecutionContext):
                 return self._when(belongs, rule, parent_type, source, field_details_list, path, position_context)
             verdict = Verdict.ALLOWED if belongs else Verdict.REFUSED
         if verdict is Verdict.REFUSED:
-            return self._deny(rule, parent_type, field_details_list, path)
+            return self._deny(rule, parent_type, source, field_details_list, path)
         return super().execute_field(parent_type, source, field_details_list, path, position_context)
 
     async def _when(  # noqa: PLR0917
@@ -135,17 +135,27 @@ class Guard(StrawberryGraphQLCoreExecutionContext):
         position_context: Any,
     ) -> Any:
         if not await belongs:
-            return self._deny(rule, parent_type, details, path)
+            return self._deny(rule, parent_type, source, details, path)
         result = super().execute_field(parent_type, source, details, path, position_context)
         return await result if self.is_awaitable(result) else result
 
-    def _deny(self, rule: Rule, parent_type: GraphQLObjectType, details: FieldDetailsList, path: Path) -> None:
+    def _deny(
+        self, rule: Rule, parent_type: GraphQLObjectType, source: Any, details: FieldDetailsList, path: Path
+    ) -> None:
         field = self.schema.get_field(parent_type, details[0].node.name.value)
         # Where the denial stands among the errors already, null is all there is to say
         if field is not None and (
             is_non_null_type(field.type) or not self.collected_errors.told(path, details[0].node)
         ):
-            self.handle_field_error(self.context_value.actor.denial(rule.any or rule.own), field.type, details, path)
+            self.handle_field_error(self._denial(rule, source), field.type, details, path)
+
+    def _denial(self, rule: Rule, source: Any = None) -> Fault:
+        actor = self.context_value.actor
+        # At the root there is no object yet: it may well be the caller's own
+        own_object = not isinstance(source, Row) or owns(
+            source, rule.ownership or source.ownership, actor.user_id, actor.role_id
+        )
+        return actor.denial(needed(rule, own_object=own_object))
 
     def _rule(self, type_name: str, field_name: str) -> Rule:
         rule = self.context_value.rules.get((type_name, field_name))
@@ -166,5 +176,5 @@ class Guard(StrawberryGraphQLCoreExecutionContext):
             if rule is OPEN:
                 return
             if self.context_value.decide(rule) is Verdict.REFUSED:
-                denial = self.context_value.actor.denial(rule.any or rule.own)
+                denial = self._denial(rule)
                 raise GraphQLError(denial.message, node, path=[name], extensions=denial.extensions)

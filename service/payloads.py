@@ -9,6 +9,7 @@ from typing import Any
 
 import strawberry
 from strawberry.types.field import StrawberryField
+from strawberry.utils.str_converters import to_camel_case
 
 from service.access import Access, Open, Public
 from service.errors import ErrorCode, Problem, Refused
@@ -71,7 +72,7 @@ def mutation(access: Access | Public) -> Callable[[Callable[..., Awaitable[Paylo
 
         field = strawberry.mutation(run, description=description_of(function), directives=[access])
         for argument in field.arguments:
-            argument.description = f"Input of {field.python_name or function.__name__}"
+            argument.description = f"Input of {to_camel_case(function.__name__)}"
         return field
 
     return declare

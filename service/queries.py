@@ -86,7 +86,7 @@ class AuditFilter:
 
 @query(Public())
 async def me(info: Info) -> User | None:
-    """The caller; a credential that does not count is told, no credential at all is null."""
+    """Caller of the request; a credential that does not count is told, no credential at all is null."""
     actor = info.context.actor
     if actor.refusal is not None:
         raise actor.refusal
@@ -195,7 +195,7 @@ async def roles(info: Info) -> list[Role]:
 def permission_catalog(
     kind: Annotated[PermissionKind | None, strawberry.argument(description="Only permissions of this kind")] = None,
 ) -> list[PermissionInfo]:
-    """The permissions that there are."""
+    """Every permission that there is."""
     return [entry for entry in permissions.CATALOGUE if kind is None or entry.kind is kind]  # type: ignore[misc]
 
 

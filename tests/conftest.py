@@ -64,6 +64,7 @@ class Door:
         """The whole response to one operation, asked by a person, a token, or nobody."""
         token = by.token if isinstance(by, Person) else by
         headers = {"authorization": f"Bearer {token}"} if token else {}
+        self.http.cookies.clear()  # or whoever signed in before would still be there
         response = await self.http.post("/graphql", json={"query": query, "variables": variables}, headers=headers)
         answer: dict[str, Any] = response.json()
         return answer

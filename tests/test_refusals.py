@@ -54,7 +54,7 @@ async def test_a_refused_field_is_null_and_the_rest_of_the_answer_stands(
         "data": {"server": {"name": "web", "subusers": None, "owner": {"username": "alice", "email": None}}},
         "errors": [
             forbidden("users.read", "server", "owner", "email"),
-            forbidden("servers.read", "server", "subusers"),
+            forbidden("user.read", "server", "subusers"),
         ],
     }
 

@@ -39,8 +39,7 @@ SELECT pg_advisory_xact_lock(hashtextextended(lower(:email), 0));
 SELECT pg_advisory_xact_lock(hashtextextended('roots', 0));
 
 -- name: lock_user :one User
--- One account, held until the transaction ends; weaker than FOR UPDATE, so that the foreign keys of a role or plan that
--- is being deleted look without waiting
+-- One account, held until the transaction ends; foreign keys may still be checked against it meanwhile
 SELECT users.* FROM users WHERE users.id = :id FOR NO KEY UPDATE;
 
 -- name: lock_user_by_email :one User

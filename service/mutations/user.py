@@ -129,7 +129,10 @@ async def create_user(info: Info, input: CreateUserInput) -> UserPayload:
             if claim is not None:
                 await claim.settle(user.id)
             user_id = user.id
-    return UserPayload(user=await info.context.loaders.one("users_by_id", user_id) if user_id else None)
+    made = await info.context.loaders.one("users_by_id", user_id) if user_id else None
+    if made is None:
+        raise refuse(ErrorCode.NOT_FOUND, "The account that this key made is gone", "idempotencyKey")
+    return UserPayload(user=made)
 
 
 @mutation(Access(any="users.update"))

@@ -2,6 +2,9 @@
 
 A loader statement takes `:keys` and answers with a column `key`. What is asked for while the event loop is busy with
 one level of a document goes into one round trip, and the answer is kept until the request ends or writes.
+
+The objects of one level do not ask in the same turn of the loop: one with an empty list beside it is a turn ahead of
+one whose list has items. So a round trip begins after a few turns in which nobody asked anything.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from service.database import Database
 
 Source = tuple[str, tuple[tuple[str, Any], ...]]
 Answers = dict[str, asyncio.Future[list[Any]]]
+QUIET_TURNS = 2
 
 
 class Loaders:
@@ -22,6 +26,7 @@ class Loaders:
         self._database = database
         self._answers: dict[Source, Answers] = {}
         self._waiting: dict[Source, Answers] = {}
+        self._asked = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def many(self, statement: str, key: str, **parameters: Any) -> list[Any]:
@@ -32,11 +37,10 @@ class Loaders:
         if answer is None:
             loop = asyncio.get_running_loop()
             answer = answers[key] = loop.create_future()
-            waiting = self._waiting.get(source)
-            if waiting is None:
-                waiting = self._waiting[source] = {}
-                loop.call_soon(self._dispatch, source, waiting)
-            waiting[key] = answer
+            if not self._waiting:
+                loop.call_soon(self._dispatch_when_quiet, self._waiting, 0, 0)
+            self._waiting.setdefault(source, {})[key] = answer
+            self._asked += 1
         # One caller's cancellation must not take the answer from the others
         return await asyncio.shield(answer)
 
@@ -51,12 +55,17 @@ class Loaders:
         # Who waits already is answered by the round trip under way, and nobody joins it any more
         self._waiting = {}
 
-    def _dispatch(self, source: Source, waiting: Answers) -> None:
-        if self._waiting.get(source) is waiting:
-            del self._waiting[source]
-        task = asyncio.ensure_future(self._load(source, waiting))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _dispatch_when_quiet(self, waiting: dict[Source, Answers], asked: int, quiet: int) -> None:
+        quiet = quiet + 1 if asked == self._asked else 0
+        if quiet < QUIET_TURNS:
+            asyncio.get_running_loop().call_soon(self._dispatch_when_quiet, waiting, self._asked, quiet)
+            return
+        if self._waiting is waiting:
+            self._waiting = {}
+        for source, answers in waiting.items():
+            task = asyncio.ensure_future(self._load(source, answers))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _load(self, source: Source, waiting: Answers) -> None:
         statement, parameters = source

@@ -165,8 +165,8 @@ def owns(row: Any, ownership: Ownership, user_id: str | None, role_id: str | Non
     return any(getattr(row, column) == user_id for column in ownership.columns)
 
 
-def opens(own: str, on_server: frozenset[str]) -> bool:
-    """Whether what one holds on a server opens it: a server permission itself, an account permission by any share in
-    it.
-    """
-    return bool(on_server) if own in permissions.ACCOUNT else own in on_server
+def opens(own: str, shared: Iterable[str] | None, held: Authority) -> bool:
+    """Whether a share in a server opens it: an account permission by any share, a server permission by itself."""
+    if shared is None:
+        return False
+    return own in permissions.ACCOUNT or own in held.on_server(shared)

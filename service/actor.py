@@ -60,11 +60,11 @@ def session_actor(user_id: str, role_id: str, session_id: str, role_permissions:
     return Actor(user_id, role_id, session_id=session_id, held=authority(role_permissions))
 
 
-async def authenticate(database: Database, token: str, *, ip: str | None, idle: int) -> Actor:
-    """The actor of a token; `ip` is the caller's address, `idle` the seconds after which an unused session ends."""
+async def authenticate(database: Database, token: str, *, ip: str | None) -> Actor:
+    """The actor of a token; `ip` is the caller's address."""
     kind = kind_of(token)
     if kind is TokenKind.SESSION:
-        row = await database.read("actor_by_session_token", hash=digest(token), idle=float(idle))
+        row = await database.read("actor_by_session_token", hash=digest(token))
     elif kind is TokenKind.API_KEY:
         row = await database.read("actor_by_api_key_secret", hash=digest(token), ip=ip)
     else:
@@ -78,7 +78,7 @@ async def authenticate(database: Database, token: str, *, ip: str | None, idle: 
         return refused(FaultCode.UNAUTHENTICATED, _NOT_VALID)
     if kind is TokenKind.SESSION:
         if row["stale"]:
-            await _touch(database, "touch_session", id=row["session_id"], idle=float(idle))
+            await _touch(database, "touch_session", id=row["session_id"])
         return session_actor(row["user_id"], row["role_id"], row["session_id"], row["role_permissions"])
     if row["ip_refused"]:
         return refused(FaultCode.FORBIDDEN, "This API key may not be used from this address")

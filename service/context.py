@@ -85,13 +85,17 @@ class Context:
 
     async def on_server(self, server_id: str) -> frozenset[str]:
         """What the caller may do on the server as its owner or as a subuser."""
+        shared = await self._share(server_id)
+        return frozenset() if shared is None else self.actor.held.on_server(shared)
+
+    async def _share(self, server_id: str) -> list[str] | None:
         if self.actor.user_id is None:
-            return frozenset()
+            return None
         row = await self.loaders.one("server_permissions", server_id, viewer=self.actor.user_id)
-        return frozenset() if row is None else self.actor.held.on_server(row["permissions"])
+        return None if row is None else row["permissions"]
 
     async def _shares(self, own: str, server_id: str) -> bool:
-        return opens(own, await self.on_server(server_id))
+        return opens(own, await self._share(server_id), self.actor.held)
 
     @asynccontextmanager
     async def write(self, info: Info, event: str) -> AsyncIterator[Write]:

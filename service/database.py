@@ -61,12 +61,28 @@ class Transaction:
 
 
 class Database:
-    """The one owner of connections. `readers` and `writers` are how many of each it may hold."""
+    """The one owner of connections.
 
-    def __init__(self, url: str, statements: Mapping[str, Statement], *, readers: int = 4, writers: int = 8) -> None:
+    `readers` and `writers` are how many of each it may hold; `options` are PostgreSQL settings that each begins with.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        statements: Mapping[str, Statement],
+        *,
+        readers: int = 4,
+        writers: int = 8,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
         self.url = url
         self.statements = statements
-        settings = {"application_name": "roster", "statement_timeout": str(STATEMENT_TIMEOUT_MS), "timezone": "UTC"}
+        settings = {
+            "application_name": "roster",
+            "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+            "timezone": "UTC",
+            **(options or {}),
+        }
         # The address goes to asyncpg whole (`dsn`), so that reads and writes understand it alike
         self._writers = databases.Database(
             "postgresql://",

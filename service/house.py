@@ -23,7 +23,9 @@ log = structlog.get_logger("roster.house")
 
 def database_of(settings: Settings, url: str) -> Database:
     """The database with every statement, not yet connected."""
-    return Database(url, statements.load(), readers=settings.readers, writers=settings.writers)
+    # Statements judge by it whether a session lives (sql/migrations/0004_credentials.sql)
+    options = {"roster.session_idle": str(settings.session_idle)}
+    return Database(url, statements.load(), readers=settings.readers, writers=settings.writers, options=options)
 
 
 def username_policy(settings: Settings) -> names.UsernamePolicy:

@@ -136,8 +136,7 @@ class Endpoint:
             return ANONYMOUS, True
         if not token:
             return refused(FaultCode.UNAUTHENTICATED, "Authorization must be Bearer and a token"), False
-        idle = self._house.settings.session_idle
-        return await authenticate(self._house.database, token, ip=request.ip, idle=idle), by_cookie
+        return await authenticate(self._house.database, token, ip=request.ip), by_cookie
 
     def _follow(self, response: Response, request: Request, contexts: list[Context], *, by_cookie: bool) -> None:
         """Sets or clears the session cookie after who signed in or out; who came by a header gets none."""

@@ -3,8 +3,9 @@
 A loader statement takes `:keys` and answers with a column `key`. What is asked for while the event loop is busy with
 one level of a document goes into one round trip, and the answer is kept until the request ends or writes.
 
-The objects of one level do not ask in the same turn of the loop: one with an empty list beside it is a turn ahead of
-one whose list has items. So a round trip begins after a few turns in which nobody asked anything.
+The objects of one level do not ask at the same time: one with an empty list is a turn of the loop ahead of one whose
+list has items, and the pages of a level come from statements that take longer or shorter. So the statements of a level
+begin when those of the level above have ended, and nobody has asked anything for a few turns.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Loaders:
             loop = asyncio.get_running_loop()
             answer = answers[key] = loop.create_future()
             if not self._waiting:
-                loop.call_soon(self._dispatch_when_quiet, self._waiting, 0, 0)
+                loop.call_soon(self._turn, self._waiting, 0, 0)
             self._waiting.setdefault(source, {})[key] = answer
             self._asked += 1
         # One caller's cancellation must not take the answer from the others
@@ -52,20 +53,30 @@ class Loaders:
     def forget(self) -> None:
         """After a write the next question goes to the database."""
         self._answers = {}
-        # Who waits already is answered by the round trip under way, and nobody joins it any more
-        self._waiting = {}
+        # Nobody joins those who wait already
+        waiting, self._waiting = self._waiting, {}
+        self._send(waiting)
 
-    def _dispatch_when_quiet(self, waiting: dict[Source, Answers], asked: int, quiet: int) -> None:
+    def _turn(self, waiting: dict[Source, Answers], asked: int, quiet: int) -> None:
+        if self._waiting is not waiting:
+            return
         quiet = quiet + 1 if asked == self._asked else 0
         if quiet < QUIET_TURNS:
-            asyncio.get_running_loop().call_soon(self._dispatch_when_quiet, waiting, self._asked, quiet)
-            return
-        if self._waiting is waiting:
+            asyncio.get_running_loop().call_soon(self._turn, waiting, self._asked, quiet)
+        elif not self._tasks:
             self._waiting = {}
+            self._send(waiting)
+
+    def _send(self, waiting: dict[Source, Answers]) -> None:
         for source, answers in waiting.items():
             task = asyncio.ensure_future(self._load(source, answers))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._waiting and not self._tasks:
+            self._turn(self._waiting, -1, 0)
 
     async def _load(self, source: Source, waiting: Answers) -> None:
         statement, parameters = source

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -67,8 +68,15 @@ class Settings(BaseSettings):
     @classmethod
     def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         schemes = ("postgresql://", "postgres://", "postgresql+asyncpg://")
-        if value is not None and not value.get_secret_value().startswith(schemes):
+        if value is None:
+            return None
+        if not value.get_secret_value().startswith(schemes):
             raise ValueError("must begin with postgresql://")
+        try:
+            _ = urlsplit(value.get_secret_value()).port
+        except ValueError:
+            # The reason would quote a piece of the password
+            raise ValueError("is no address: / : @ in a password are written %2F %3A %40") from None
         return value
 
     @property

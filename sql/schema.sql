@@ -276,6 +276,12 @@ BEGIN
 END
 $function$;
 
+CREATE OR REPLACE FUNCTION is_live(ended_at timestamp with time zone, expires_at timestamp with time zone, last_seen_at timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+AS $function$ SELECT ended_at IS NULL AND expires_at > now() AND last_seen_at > now() - session_idle() $function$;
+
 CREATE OR REPLACE FUNCTION is_suspended(suspended_at timestamp with time zone, suspended_until timestamp with time zone)
  RETURNS boolean
  LANGUAGE sql
@@ -298,6 +304,14 @@ CREATE OR REPLACE FUNCTION search_text(username text, email text, first_name tex
 AS $function$
   SELECT lower(coalesce(username, '') || E'\n' || coalesce(email, '') || E'\n'
     || coalesce(first_name, '') || ' ' || coalesce(last_name, '') || E'\n' || coalesce(display_name, ''))
+$function$;
+
+CREATE OR REPLACE FUNCTION session_idle()
+ RETURNS interval
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+AS $function$
+  SELECT make_interval(secs => CAST(coalesce(nullif(current_setting('roster.session_idle', true), ''), '604800') AS float8))
 $function$;
 
 CREATE OR REPLACE FUNCTION users_matching(search text, by_tier text, by_role_id uuid, by_plan_id uuid, by_suspended boolean, by_two_factor_enabled boolean, by_email_verified boolean, created_after timestamp with time zone, created_before timestamp with time zone)

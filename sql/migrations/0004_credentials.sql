@@ -15,6 +15,18 @@ CREATE INDEX sessions_user_id_idx ON sessions (user_id, id) WHERE ended_at IS NU
 CREATE INDEX sessions_user_id_all_idx ON sessions (user_id);
 CREATE INDEX sessions_expires_at_idx ON sessions (expires_at);
 
+-- How long a session may go unused. The service gives its setting to each of its connections; psql has the default.
+CREATE FUNCTION session_idle() RETURNS interval
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+  SELECT make_interval(secs => CAST(coalesce(nullif(current_setting('roster.session_idle', true), ''), '604800') AS float8))
+$$;
+
+-- A session lives until it is ended, runs out, or has gone unused for too long.
+CREATE FUNCTION is_live(ended_at timestamptz, expires_at timestamptz, last_seen_at timestamptz) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$ SELECT ended_at IS NULL AND expires_at > now() AND last_seen_at > now() - session_idle() $$;
+
 CREATE TABLE session_tokens (
   hash bytea CONSTRAINT session_tokens_pkey PRIMARY KEY,
   session_id uuid NOT NULL CONSTRAINT session_tokens_session_id_fkey REFERENCES sessions ON DELETE CASCADE

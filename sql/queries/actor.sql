@@ -24,11 +24,9 @@ SELECT
   users.role_id,
   sessions.id AS session_id,
   roles.permissions AS role_permissions,
-  sessions.ended_at IS NOT NULL
-    OR sessions.expires_at <= now()
-    OR sessions.last_seen_at <= now() - make_interval(secs => :idle) AS expired,
+  NOT is_live(sessions.ended_at, sessions.expires_at, sessions.last_seen_at) AS expired,
   is_suspended(users.suspended_at, users.suspended_until) AS suspended,
-  sessions.last_seen_at < now() - least(interval '1 minute', make_interval(secs => :idle / 4)) AS stale
+  sessions.last_seen_at < now() - least(interval '1 minute', session_idle() / 4) AS stale
 FROM session_tokens
 JOIN sessions ON sessions.id = session_tokens.session_id
 JOIN users ON users.id = sessions.user_id

@@ -2,7 +2,7 @@
 -- How many live sessions each user has
 SELECT sessions.user_id AS key, count(*) AS count
 FROM sessions
-WHERE sessions.user_id = ANY (CAST(:keys AS uuid[])) AND sessions.ended_at IS NULL AND sessions.expires_at > now()
+WHERE sessions.user_id = ANY (CAST(:keys AS uuid[])) AND is_live(sessions.ended_at, sessions.expires_at, sessions.last_seen_at)
 GROUP BY sessions.user_id;
 
 -- name: create_session :one Session
@@ -29,15 +29,14 @@ UPDATE sessions SET ended_at = now() WHERE sessions.id = :id AND sessions.ended_
 UPDATE sessions
 SET ended_at = now()
 WHERE sessions.user_id = :user_id
-  AND sessions.ended_at IS NULL
-  AND sessions.expires_at > now()
+  AND is_live(sessions.ended_at, sessions.expires_at, sessions.last_seen_at)
   AND sessions.id IS DISTINCT FROM CAST(:keep AS uuid)
 RETURNING sessions.id;
 
 -- name: lock_session :one Session
 -- One live session, held until the transaction ends
 SELECT sessions.* FROM sessions
-WHERE sessions.id = :id AND sessions.ended_at IS NULL AND sessions.expires_at > now()
+WHERE sessions.id = :id AND is_live(sessions.ended_at, sessions.expires_at, sessions.last_seen_at)
 FOR UPDATE;
 
 -- name: record_login :one User
@@ -47,7 +46,7 @@ UPDATE users SET last_login_at = now() WHERE users.id = :id RETURNING users.*;
 -- name: sessions_by_id :many Session
 -- Live sessions by id
 SELECT sessions.id AS key, sessions.* FROM sessions
-WHERE sessions.id = ANY (CAST(:keys AS uuid[])) AND sessions.ended_at IS NULL AND sessions.expires_at > now();
+WHERE sessions.id = ANY (CAST(:keys AS uuid[])) AND is_live(sessions.ended_at, sessions.expires_at, sessions.last_seen_at);
 
 -- name: sessions_by_user :many Session
 -- Live sessions of each user, newest first
@@ -56,7 +55,7 @@ FROM unnest(CAST(:keys AS uuid[])) AS keys (key)
 CROSS JOIN LATERAL (
   SELECT sessions.* FROM sessions
   WHERE sessions.user_id = keys.key
-    AND sessions.ended_at IS NULL AND sessions.expires_at > now()
+    AND is_live(sessions.ended_at, sessions.expires_at, sessions.last_seen_at)
     AND (CAST(:low AS uuid) IS NULL OR sessions.id > CAST(:low AS uuid))
     AND (CAST(:high AS uuid) IS NULL OR sessions.id < CAST(:high AS uuid))
   ORDER BY CASE WHEN CAST(:ascending AS boolean) THEN sessions.id END, sessions.id DESC
@@ -64,7 +63,7 @@ CROSS JOIN LATERAL (
 ) AS page;
 
 -- name: touch_session :exec
--- Seen now; written at most once a minute, or four times in the `idle` seconds of a session that ends sooner
+-- Seen now; written at most once a minute, or four times in the idle time where that is shorter
 UPDATE sessions SET last_seen_at = now()
 WHERE sessions.id = :id
-  AND sessions.last_seen_at < now() - least(interval '1 minute', make_interval(secs => :idle / 4));
+  AND sessions.last_seen_at < now() - least(interval '1 minute', session_idle() / 4);

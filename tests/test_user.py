@@ -279,3 +279,10 @@ async def test_nobody_deletes_their_own_account_or_one_that_owns_servers(
     assert gone == {"deletedId": bob.id, "errors": []}
     assert await door.rows("SELECT id FROM servers") == await door.rows("SELECT id FROM subusers") == []
     assert (await door.ask("{ me { id } }", by=bob))["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+async def test_an_id_without_dashes_is_the_same_id(door: Door, root: Person, bob: Person) -> None:
+    plain = bob.id.replace("-", "").upper()
+    changed = await door.change("updateUser", {"id": plain, "firstName": "Bob"}, "user { id firstName }", by=root)
+    assert changed == {"user": {"id": bob.id, "firstName": "Bob"}, "errors": []}
+    assert (await door.change("deleteUser", {"id": plain}, "deletedId", by=root))["deletedId"] == bob.id

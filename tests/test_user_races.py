@@ -179,3 +179,22 @@ async def test_a_password_is_set_while_the_account_is_changed_and_suspended(
         assert found == {"done": 3}
     (row,) = await door.rows("SELECT first_name, suspended_reason FROM users WHERE id = $1", bob.id)
     assert (row["first_name"], row["suspended_reason"]) == ("B4", "4")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("suspendUser", {"id": "$bob"}), ("setPassword", {"userId": "$bob", "password": f"{PASSWORD}-another"})],
+)
+async def test_no_login_slips_past_a_suspension_or_a_new_password(
+    door: Door, root: Person, bob: Person, field: str, value: dict[str, str]
+) -> None:
+    login = f'mutation {{ login(input: {{login: "bob", password: "{PASSWORD}"}}) {{ token errors {{ code }} }} }}'
+    value = {name: bob.id if item == "$bob" else item for name, item in value.items()}
+    logins = [asyncio.create_task(door.ask(login)) for _ in range(20)]
+    # Some of them are through by then
+    await asyncio.wait(logins, return_when=asyncio.FIRST_COMPLETED)
+    assert (await door.change(field, value, "user { id }", by=root))["errors"] == []
+    answers = await asyncio.gather(*logins)
+    codes = {error["extensions"]["code"] for answer in answers for error in answer.get("errors", [])}
+    assert codes <= {"USER_SUSPENDED"}
+    assert await door.rows("SELECT id FROM sessions WHERE user_id = $1 AND ended_at IS NULL", bob.id) == []

@@ -31,7 +31,7 @@ from strawberry.execution import optimized_is_awaitable
 from service.context import Context
 from service.errors import Fault, FaultCode, bad_input
 from service.guard import Guard
-from service.readers import LOST
+from service.readers import LOST, OUTDATED
 
 KEPT_DOCUMENTS = 512
 LONGEST_KEPT = 16_384  # characters
@@ -40,6 +40,7 @@ MOST_VALIDATION_ERRORS = 20
 UNFIT = (asyncpg.DataError, asyncpg.exceptions._base.DataError)  # noqa: SLF001  (the latter has no public name)
 UNAVAILABLE = (
     *LOST,
+    *OUTDATED,
     asyncpg.DeadlockDetectedError,
     asyncpg.InsufficientResourcesError,
     asyncpg.InvalidCatalogNameError,

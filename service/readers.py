@@ -17,15 +17,22 @@ from service.statements import Statement
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
 
+REPEATS = 2
 LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    asyncpg.DatabaseDroppedError,
+    asyncpg.IdleSessionTimeoutError,
     OSError,
 )
-# The table got another column since the statement was prepared: preparing it anew cures it
-OUTDATED = (asyncpg.InvalidCachedStatementError, asyncpg.FeatureNotSupportedError)
+# The server is not there: whoever asks must not wait for more of the same
+HOPELESS = (TimeoutError, ConnectionRefusedError, FileNotFoundError)
+# The table got another column since the statement was prepared: preparing it anew cures it. PostgreSQL tells it by its
+# plan, or by the number of columns that asyncpg expects.
+OUTDATED = (asyncpg.InvalidCachedStatementError, asyncpg.FeatureNotSupportedError, asyncpg.ProtocolViolationError)
 
 
 class Reader:
@@ -50,6 +57,12 @@ class Reader:
             return rows
         first = rows[0] if rows else None
         return first[0] if first is not None and statement.cardinality == "value" else first
+
+    def lost(self, error: BaseException) -> bool:
+        """Whether the error is the connection's end; an InterfaceError may also be a refusal of arguments."""
+        # A connection that the server ended while it was idle does not always know so yet: then its own state machine
+        # fails (InternalClientError)
+        return self.connection.is_closed() or not isinstance(error, asyncpg.InterfaceError)
 
     def forget(self, statement: Statement) -> None:
         """The next run prepares the statement anew."""
@@ -93,18 +106,23 @@ class Readers:
         arguments = [parameters[name] for name in statement.parameters]
         self.runs += 1
         reader = await self._idle.get()
+        repeats = 0
         try:
-            reader = reader or await self._connect()
-            try:
-                return await reader.run(statement, arguments)
-            except OUTDATED:
-                reader.forget(statement)
-                return await reader.run(statement, arguments)
-            except LOST:
-                if not reader.connection.is_closed():
-                    raise
-                reader = await self._connect()
-                return await reader.run(statement, arguments)
+            while True:
+                try:
+                    reader = reader or await self._connect()
+                    return await reader.run(statement, arguments)
+                except OUTDATED:
+                    if repeats == REPEATS or reader is None:
+                        raise
+                    reader.forget(statement)
+                except LOST as error:
+                    if repeats == REPEATS or isinstance(error, HOPELESS) or (reader and not reader.lost(error)):
+                        raise
+                    if reader is not None:
+                        reader.connection.terminate()
+                    reader = None
+                repeats += 1
         except BaseException:
             # A cancelled read leaves the connection to finish or cancel its query by itself; only a closed one is
             # dropped
@@ -119,5 +137,9 @@ class Readers:
         connection = await asyncpg.connect(
             self._url, server_settings=self._settings, statement_cache_size=0, timeout=10
         )
-        await self._init(connection)
+        try:
+            await self._init(connection)
+        except BaseException:
+            connection.terminate()
+            raise
         return Reader(connection)

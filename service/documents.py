@@ -5,6 +5,7 @@ Documents are kept once they are found valid; verdicts of access are never kept 
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -35,6 +36,7 @@ from service.readers import LOST, OUTDATED
 
 KEPT_DOCUMENTS = 512
 LONGEST_KEPT = 16_384  # characters
+QUOTED = re.compile(r"[,.]? [Ff]ound:? |:? value:? (?=[^ ])")
 MOST_VALIDATION_ERRORS = 20
 # A value that got past the input types, as the server or asyncpg itself finds it
 UNFIT = (asyncpg.DataError, asyncpg.exceptions._base.DataError)  # noqa: SLF001  (the latter has no public name)
@@ -43,7 +45,10 @@ UNAVAILABLE = (
     *OUTDATED,
     asyncpg.DeadlockDetectedError,
     asyncpg.InsufficientResourcesError,
+    # How a server refuses a connection: another password, no such database, none for now
+    asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
     asyncpg.OperatorInterventionError,
     TimeoutError,
 )
@@ -151,6 +156,8 @@ def formatted(error: GraphQLError, request_id: str) -> dict[str, Any]:
     if (error.extensions or {}).get("code"):
         return answer
     if cause is None or isinstance(cause, GraphQLError):
+        # SECURITY: the library quotes the value that does not fit, and a password may stand in it or beside it
+        answer["message"] = QUOTED.split(answer["message"], maxsplit=1)[0]
         return answer | {"extensions": {"code": FaultCode.BAD_USER_INPUT.value}}
     path = ".".join(str(part) for part in error.path or ())
     if isinstance(cause, UNFIT):

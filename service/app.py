@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import quote
 
 import asyncpg
 import structlog
@@ -22,6 +24,8 @@ from service.http import Endpoint
 from service.schema import RULES, schema
 from service.settings import Settings
 
+# Whoever asks whether to send requests here gives up soon
+PATIENCE_SECONDS = 2
 log = structlog.get_logger("roster.request")
 
 
@@ -48,7 +52,8 @@ class AccessLog:
             await self._app(scope, receive, watched)
         finally:
             elapsed = round((time.perf_counter() - started) * 1000, 1)
-            log.info("request", method=scope["method"], path=scope["path"], ms=elapsed, **seen)
+            # Quoted, so that a line break in it does not begin a line of its own
+            log.info("request", method=scope["method"], path=quote(scope["path"]), ms=elapsed, **seen)
 
 
 async def live(_request: Request) -> Response:
@@ -59,7 +64,8 @@ async def live(_request: Request) -> Response:
 async def ready(request: Request) -> Response:
     """Whether the process can serve: 503 while the database does not answer."""
     try:
-        await request.app.state.house.database.read("ping")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await request.app.state.house.database.read("ping")
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
         return JSONResponse({"status": "database unavailable"}, status_code=503, headers={"Retry-After": "5"})
     return JSONResponse({"status": "ready"})

@@ -81,7 +81,7 @@ async def _insert(  # noqa: PLR0917
         target_type="User",
         target_id=user["id"],
         owner_id=user["id"],
-        changes={"username": {"old": None, "new": username}, "role_id": {"old": None, "new": role_id}},
+        changes={"username": {"old": None, "new": username}, "roleId": {"old": None, "new": role_id}},
         ip=None,
         request_id=None,
     )

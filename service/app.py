@@ -26,7 +26,25 @@ from service.settings import Settings
 
 # Whoever asks whether to send requests here gives up soon
 PATIENCE_SECONDS = 2
+MOST_HEADERS = 100
+LARGEST_HEADERS = 65_536  # bytes
 log = structlog.get_logger("roster.request")
+
+
+class HeaderLimit:
+    """Refuses requests with more headers than any client sends, before anything reads them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on, or answers 431 (RFC 6585, section 5)."""
+        headers = scope.get("headers", [])
+        if len(headers) > MOST_HEADERS or sum(len(name) + len(value) for name, value in headers) > LARGEST_HEADERS:
+            refusal = {"message": "The headers are too large", "extensions": {"code": "BAD_USER_INPUT"}}
+            await JSONResponse({"errors": [refusal]}, status_code=431)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
 
 class AccessLog:
@@ -102,7 +120,7 @@ def application(configured: Settings, url: str) -> Starlette:
             Route("/", front_door),
             *graphiql.routes,
         ],
-        middleware=[Middleware(AccessLog)],
+        middleware=[Middleware(AccessLog), Middleware(HeaderLimit)],
         lifespan=lifespan,
     )
 

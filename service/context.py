@@ -11,7 +11,7 @@ import asyncpg
 import strawberry
 
 from service.access import OPEN, Ownership, Rule, Verdict, decide, opens, owns
-from service.actor import Actor
+from service.actor import Actor, judged_again
 from service.database import Database
 from service.errors import CONSTRAINTS, Refused
 from service.loaders import Loaders
@@ -31,6 +31,15 @@ class Request:
     ip: str | None = None
     user_agent: str | None = None
     secure: bool = False
+
+
+@dataclass(slots=True)
+class Budget:
+    """What the operations of one HTTP request have asked for so far, all together."""
+
+    objects: int = 0
+    values: int = 0
+    logins: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,7 @@ class Context:
     actor: Actor
     loaders: Loaders
     rules: Rules
+    budget: Budget
     session_token: str | None = None
     verdicts: dict[Rule, Verdict] = field(default_factory=dict)
 
@@ -85,17 +95,28 @@ class Context:
 
     async def on_server(self, server_id: str) -> frozenset[str]:
         """What the caller may do on the server as its owner or as a subuser."""
-        shared = await self._share(server_id)
-        return frozenset() if shared is None else self.actor.held.on_server(shared)
+        shared = await self.share(server_id)
+        return frozenset() if shared is None else self.actor.held.on_server(shared["permissions"])
 
-    async def _share(self, server_id: str) -> list[str] | None:
+    async def share(self, server_id: str) -> Any:
+        """The caller's own part in the server, `permissions` and `until`; None without one."""
         if self.actor.user_id is None:
             return None
-        row = await self.loaders.one("server_permissions", server_id, viewer=self.actor.user_id)
-        return None if row is None else row["permissions"]
+        return await self.loaders.one("server_permissions", server_id, viewer=self.actor.user_id)
 
     async def _shares(self, own: str, server_id: str) -> bool:
-        return opens(own, await self._share(server_id), self.actor.held)
+        shared = await self.share(server_id)
+        return opens(own, None if shared is None else shared["permissions"], self.actor.held)
+
+    async def _judge_again(self, rule: Rule) -> None:
+        """A request may wait long before it writes: its credential counts as it does now, not as at its start."""
+        if self.actor.hash is None:
+            return
+        self.actor = await judged_again(self.house.database, self.actor, ip=self.request.ip)
+        self.actor.insist()
+        self.verdicts.clear()
+        if self.decide(rule) is Verdict.REFUSED:
+            raise self.actor.denial(rule.any or rule.own)
 
     @asynccontextmanager
     async def write(self, info: Info, event: str) -> AsyncIterator[Write]:
@@ -108,9 +129,14 @@ class Context:
         self.loaders.forget()
         try:
             async with self.house.database.transaction() as transaction:
+                await self._judge_again(rule)
                 write = Write(self, transaction, event, rule)
                 yield write
                 await write.finish()
+                # SECURITY: the locks may have been waited for; whoever was suspended, signed out or deleted meanwhile
+                # changes nothing any more. Asked outside the transaction, which may end the very session itself.
+                if self.actor.hash is not None:
+                    (await judged_again(self.house.database, self.actor, ip=self.request.ip)).insist()
         except asyncpg.IntegrityConstraintViolationError as error:
             problem = CONSTRAINTS.get(error.constraint_name or "")
             if problem is None:

@@ -37,10 +37,11 @@ from graphql import (
     is_list_type,
 )
 
+from service.context import Context
 from service.errors import Fault, FaultCode
 from service.formats import MAX_SAFE_INTEGER
 from service.pagination import DEFAULT_SIZE, LARGEST_SIZE
-from service.settings import Settings
+from service.permissions import CATALOGUE
 
 NODE = "Node"
 MOST_LEVELS = 50  # introspection has 15; a level is up to two in JSON, of which orjson writes 254
@@ -50,6 +51,7 @@ VALUES_OF_AN_OBJECT = 30
 VALUES_OF_JSON = 100  # it may be long
 # SECURITY: introspection needs no account, so it may take less: five times the standard query
 VALUES_OF_INTROSPECTION = 3
+VALUES_OF_ANYBODY = 20_000  # without an account there is little to ask for
 LEAST_LIMIT_OF_VALUES = 250_000  # where the operator allows few objects, the standard introspection query still passes
 
 
@@ -58,9 +60,12 @@ def check_cost(
     operation: OperationDefinitionNode,
     fragments: Mapping[str, FragmentDefinitionNode],
     variables: Any,
-    settings: Settings,
+    context: Context,
 ) -> None:
-    """Refuses an operation over the limits with QUERY_TOO_COMPLEX."""
+    """Refuses an operation over the limits with QUERY_TOO_COMPLEX; those of one HTTP request count together
+    (CVE-2026-33756).
+    """
+    settings, budget = context.house.settings, context.budget
     root_type = schema.get_root_type(operation.operation)
     if root_type is None:
         return
@@ -70,9 +75,14 @@ def check_cost(
         _limit(f"A document may hold {settings.root_mutation_limit} mutations", mutations, settings.root_mutation_limit)
     cost = counter.cost(operation.selection_set, root_type, 1)
     most_values = max(LEAST_LIMIT_OF_VALUES, VALUES_OF_AN_OBJECT * settings.node_limit)
-    _limit(f"The query may ask for {settings.node_limit} objects at most", cost.objects, settings.node_limit)
+    budget.objects += cost.objects
+    budget.values += cost.values
+    _limit(f"The query may ask for {settings.node_limit} objects at most", budget.objects, settings.node_limit)
     _limit(f"The query may be {MOST_LEVELS} levels deep", cost.levels, MOST_LEVELS)
-    _limit(f"The query may ask for {most_values} values at most", cost.values, most_values)
+    _limit(f"The query may ask for {most_values} values at most", budget.values, most_values)
+    if context.actor.user_id is None:
+        asked = counter.served(operation.selection_set, root_type)
+        _limit(f"Sign in to ask for more than {VALUES_OF_ANYBODY} values", asked, VALUES_OF_ANYBODY)
 
 
 def _limit(message: str, cost: int, limit: int) -> None:
@@ -153,6 +163,11 @@ class _Counter:
             self._known[place] = known
         return known
 
+    def served(self, selection_set: SelectionSetNode, root: GraphQLNamedType) -> int:
+        """The values of the root fields that are no introspection."""
+        fields = self.fields(selection_set, root, set())
+        return sum(self._field(node, asked, 1).values for node, asked in fields if node.name.value[:2] != "__")
+
     def _field(self, node: FieldNode, parent: GraphQLNamedType, size: int) -> Cost:
         if not isinstance(parent, GraphQLObjectType | GraphQLInterfaceType | GraphQLUnionType):
             return Cost()
@@ -179,7 +194,9 @@ class _Counter:
         if not is_list_type(get_nullable_type(field.type)):
             return 1
         # The items of a page stand one level below the field that has its size
-        return size if node.name.value in {"nodes", "edges"} else DEFAULT_SIZE
+        if node.name.value in {"nodes", "edges"}:
+            return size
+        return len(CATALOGUE) if get_named_type(field.type).name == "PermissionInfo" else DEFAULT_SIZE
 
     def _argument(self, node: FieldNode, name: str) -> Any:
         value = next((argument.value for argument in node.arguments or () if argument.name.value == name), None)

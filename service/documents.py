@@ -33,10 +33,11 @@ from service.context import Context
 from service.errors import Fault, FaultCode, bad_input
 from service.guard import Guard
 from service.readers import LOST, OUTDATED
+from service.repetition import check_repetition
 
 KEPT_DOCUMENTS = 512
 LONGEST_KEPT = 16_384  # characters
-QUOTED = re.compile(r"[,.]? [Ff]ound:? |:? value:? (?=[^ ])")
+QUOTED = re.compile(r",? [Ff]ound: |(?<=[a-z] value)(?<!invalid value): ")
 MOST_VALIDATION_ERRORS = 20
 # A value that got past the input types, as the server or asyncpg itself finds it
 UNFIT = (asyncpg.DataError, asyncpg.exceptions._base.DataError)  # noqa: SLF001  (the latter has no public name)
@@ -93,6 +94,10 @@ class Documents:
             document = parse(text, max_tokens=self._token_limit)
         except GraphQLSyntaxError as error:
             raise RequestError(self._too_complex(error) or error) from error
+        try:
+            check_repetition(document)
+        except Fault as error:
+            raise RequestError(error) from error
         errors = validate(
             self._schema, document, self._rules, MOST_VALIDATION_ERRORS, hide_suggestions=self._hide_suggestions
         )

@@ -92,7 +92,9 @@ def parse_date(value: object) -> dt.date:
     """The day of a YYYY-MM-DD text (RFC 3339, full-date)."""
     match = _matched(_DATE, value, 'a date, like "2026-03-01"')
     with suppress(ValueError):
-        return dt.date.fromisoformat(match.group())
+        date = dt.date.fromisoformat(match.group())
+        if date not in {dt.date.min, dt.date.max}:
+            return date
     raise bad_input("This date does not exist")
 
 
@@ -105,7 +107,8 @@ def parse_datetime(value: object) -> dt.datetime:
     text = f"{date}T{minute}:{'59' if leap else second}{fraction or ''}{offset.upper()}"
     with suppress(ValueError, OverflowError):
         moment = dt.datetime.fromisoformat(text).astimezone(dt.UTC)
-        if not leap:
+        # asyncpg keeps Python's first and last moment as PostgreSQL's infinities, which no DateTime can show
+        if not leap and moment.replace(tzinfo=None) not in {dt.datetime.min, dt.datetime.max}:
             return moment
         if (moment.hour, moment.minute) == (23, 59):
             return moment.replace(microsecond=0) + dt.timedelta(seconds=1)

@@ -81,7 +81,7 @@ class Guard(StrawberryGraphQLCoreExecutionContext):
                 self.operation,
                 self.fragment_definitions,
                 self.variable_values,
-                self.context_value.house.settings,
+                self.context_value,
             )
         except GraphQLError as error:
             return ExecutionResult(None, [error])

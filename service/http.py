@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from service import graphiql
 from service.actor import ANONYMOUS, Actor, authenticate, refused
-from service.context import Context, House, Request, Rules
+from service.context import Budget, Context, House, Request, Rules
 from service.credentials import clear_cookie, credential, request_of, set_cookie
 from service.documents import Documents, RequestError, formatted
 from service.envelope import (
@@ -87,13 +87,17 @@ class Endpoint:
     ) -> Response:
         actor, by_cookie = await self._actor(http, request)
         loaders = Loaders(self._house.database)
-        contexts = [Context(self._house, request, actor, loaders, self._rules) for _ in asked]
+        budget = Budget()
+        contexts = [Context(self._house, request, actor, loaders, self._rules, budget) for _ in asked]
         prepared = [self._prepare(operation, request, read_only=http.method != "POST") for operation in asked]
         members = list(zip(asked, prepared, contexts, strict=True))
         if any(kind is OperationType.MUTATION for _, kind in prepared):
             # One after the other, as they stand: a later one may build on an earlier one, a login too
-            results = []
+            results: list[dict[str, Any]] = []
             for operation, (document, _), context in members:
+                # SECURITY: nobody waits for the rest any more, and it may be costly (password hashes)
+                if results and await http.is_disconnected():
+                    break
                 context.actor = actor
                 results.append(await self._run(operation, document, context))
                 actor = context.actor

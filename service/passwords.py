@@ -14,6 +14,7 @@ import secrets
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ PARALLELISM: Final = 1
 HASH_BYTES: Final = 32
 SALT_BYTES: Final = 16
 HASHING_NICENESS: Final = 10
+LEAST_SHARE: Final = 64  # calls of one address that may wait
 
 
 def _encoded(password: str) -> bytes:
@@ -62,6 +64,7 @@ class PasswordHasher:
         self._threads = max(1, threads or (os.cpu_count() or 1) - 1)
         self._places = self._threads + queue_limit
         self._taken = 0
+        self._callers: Counter[str | None] = Counter()
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="argon2", initializer=_yield_to_others)
         self._argon2 = argon2.PasswordHasher(
@@ -79,9 +82,21 @@ class PasswordHasher:
         """The text to keep of a password (PHC string format), different at every call."""
         return await self._run(partial(self._argon2.hash, _encoded(password)))
 
-    async def verify(self, stored: str | None, password: str) -> bool:
-        """Whether `stored`, made by hash(), is of this password; False, after the same time, when there is none."""
-        return await self._run(partial(self._verify, stored, _encoded(password)))
+    async def verify(self, stored: str | None, password: str, caller: str | None = None) -> bool:
+        """Whether `stored`, made by hash(), is of this password; False, after the same time, when there is none.
+
+        `caller` is the address that asks: one address fills a quarter of the queue at most.
+        """
+        # SECURITY: or one client's flood keeps everybody else from signing in
+        if caller is not None and self._callers[caller] >= max(LEAST_SHARE, self._places // 4):
+            raise Fault(FaultCode.RATE_LIMITED, "Too many passwords from this address are being checked", retryAfter=1)
+        self._callers[caller] += 1
+        try:
+            return await self._run(partial(self._verify, stored, _encoded(password)))
+        finally:
+            self._callers[caller] -= 1
+            if not self._callers[caller]:
+                del self._callers[caller]
 
     def needs_rehash(self, stored: str) -> bool:
         """Whether `stored` was made with other parameters, so that it should be made anew at the next sign-in."""

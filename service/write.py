@@ -14,7 +14,7 @@ from strawberry.utils.str_converters import to_camel_case
 from service.access import Rule, expand
 from service.actor import Actor
 from service.database import Transaction
-from service.errors import ErrorCode, refuse
+from service.errors import ErrorCode, Fault, FaultCode, refuse
 from service.rows import Row
 
 if TYPE_CHECKING:
@@ -56,6 +56,13 @@ class Write:
             raise refuse(ErrorCode.NOT_FOUND, "There is no such object", *(field or ("id",)))
         return row
 
+    async def own_account(self) -> Any:
+        """The caller's own account, held until commit; UNAUTHENTICATED when it was deleted meanwhile."""
+        user = await self.run("lock_user", id=self.actor.user_id)
+        if user is None:
+            raise Fault(FaultCode.UNAUTHENTICATED, "This account is gone")
+        return user
+
     async def not_above(self, user: Any, *field: str) -> None:
         """Refuses a target who holds more than the caller: nobody changes, suspends or deletes above what they hold."""
         role = await self.run("role_by_id", id=user.role_id)
@@ -65,6 +72,13 @@ class Write:
         """Refuses somebody else's object whose owner holds more than the caller."""
         if row.user_id != self.actor.user_id:
             await self.not_above(await self.run("lock_user", id=row.user_id))
+
+    async def not_above_server(self, server: Any, *field: str) -> None:
+        """Refuses somebody else's server whose owner holds more than the caller."""
+        if server.owner_id != self.actor.user_id:
+            # Not locked: deleting an account locks it before its servers
+            for owner in await self.run("users_by_id", keys=[server.owner_id]):
+                await self.not_above(owner, *field)
 
     def by(self, actor: Actor) -> None:
         """The event is that of who just signed in."""

@@ -98,7 +98,7 @@ async def create_api_key(info: Info, input: CreateApiKeyInput) -> CreateApiKeyPa
     secret = new_token(TokenKind.API_KEY)
     async with info.context.write(info, "api-key.create") as write:
         # SECURITY: counted under the lock on the user, or parallel requests pass the limit together (CVE-2025-69198)
-        user = await write.run("lock_user", id=write.actor.user_id)
+        user = await write.own_account()
         maker = await _maker(write)
         if await write.run("count_api_keys_of_user", user_id=user.id) >= MOST_KEYS:
             raise refuse(ErrorCode.LIMIT_REACHED, f"A user may have {MOST_KEYS} API keys", "name")
@@ -179,6 +179,9 @@ async def _maker(write: Write) -> Any:
     key_id = write.actor.api_key_id
     if key_id is None:
         return None
+    # SECURITY: what lives on for a grace only must not make, widen or rotate what outlives it
+    if write.actor.retiring:
+        raise refuse(ErrorCode.NOT_ALLOWED, "This secret was rotated out; use the new one")
     found = await write.run("api_keys_by_id", keys=[key_id])
     # SECURITY: a key that was deleted meanwhile leaves none behind
     if not found:

@@ -6,7 +6,7 @@ import strawberry
 
 from service.access import Access
 from service.context import Info
-from service.errors import ErrorCode, refuse
+from service.errors import ErrorCode, Fault, FaultCode, refuse
 from service.inputs import PASSWORD, given
 from service.mutations.user import replace_password
 from service.payloads import mutation
@@ -50,12 +50,14 @@ async def change_password(info: Info, input: ChangePasswordInput) -> UserPayload
     """Change one's own password, which ends one's other sessions."""
     house, actor = info.context.house, info.context.actor
     person = await house.database.read("login_by_id", id=actor.user_id)
+    if person is None:
+        raise Fault(FaultCode.UNAUTHENTICATED, "This account is gone")
     # SECURITY: a stolen session must not be enough to take the account over (ASVS 6.2.3)
-    if not await house.hasher.verify(person.password_hash, input.current_password):
+    if not await house.hasher.verify(person.password_hash, input.current_password, info.context.request.ip):
         raise refuse(ErrorCode.WRONG_CREDENTIALS, "The current password is wrong", "currentPassword")
     password_hash = await hashed(house, input.new_password, password_context(person), "newPassword")
     async with info.context.write(info, "user.password") as write:
-        user = await write.run("lock_user", id=actor.user_id)
+        user = await write.own_account()
         stored = await write.run("password_hash_of_user", user_id=user.id)
         if stored is None or stored.password_hash != person.password_hash:
             raise refuse(ErrorCode.WRONG_CREDENTIALS, "The current password is wrong", "currentPassword")

@@ -47,7 +47,7 @@ class UpdateSettingsInput:
 async def update_profile(info: Info, input: UpdateProfileInput) -> UserPayload:
     """Change one's own profile."""
     async with info.context.write(info, "user.profile") as write:
-        user = await write.run("lock_user", id=write.actor.user_id)
+        user = await write.own_account()
         expect_version(user, input.version)
         changed = await write.run("update_user", id=user.id, changes=person(info.context.house, input, user))
         write.changed(user, changed)
@@ -61,7 +61,7 @@ async def update_settings(info: Info, input: UpdateSettingsInput) -> UserPayload
     if not isinstance(patch, dict):
         raise refuse(ErrorCode.INVALID, "The patch must be an object", "patch")
     async with info.context.write(info, "user.settings") as write:
-        user = await write.run("lock_user", id=write.actor.user_id)
+        user = await write.own_account()
         settings = merge_patch(user.settings, patch)
         if len(settings) > MOST_MEMBERS:
             raise refuse(ErrorCode.TOO_LONG, f"Settings may have {MOST_MEMBERS} members at most", "patch")

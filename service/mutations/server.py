@@ -56,6 +56,7 @@ async def delete_server(info: Info, input: DeleteServerInput) -> DeletePayload:
     """Delete a server; refused while people share it, unless their memberships go too."""
     async with info.context.write(info, "server.delete") as write:
         server = await write.lock("lock_server", input.id)
+        await write.not_above_server(server)
         shared = await write.run("count_subusers_of_server", server_id=server.id)
         if shared and not input.cascade:
             raise refuse(ErrorCode.IN_USE, "People share this server", "id")

@@ -55,7 +55,7 @@ async def add_ssh_key(info: Info, input: AddSshKeyInput) -> SshKeyPayload:
         raise refuse(ErrorCode.INVALID, str(error), "publicKey") from None
     async with info.context.write(info, "ssh-key.create") as write:
         # SECURITY: counted under the lock on the user, or parallel requests pass the limit together (CVE-2025-69198)
-        user = await write.run("lock_user", id=write.actor.user_id)
+        user = await write.own_account()
         if await write.run("count_ssh_keys_of_user", user_id=user.id) >= MOST_KEYS:
             raise refuse(ErrorCode.LIMIT_REACHED, f"A user may have {MOST_KEYS} SSH keys", "name")
         key = await write.run(

@@ -88,6 +88,7 @@ async def create_subuser(info: Info, input: CreateSubuserInput) -> SubuserPayloa
     async with info.context.write(info, "subuser.create") as write:
         server, held = await _server(info, write, input.server_id, "serverId")
         granted = _granted(input.permissions, held)
+        await _within_own_time(info, write, server.id, input.until or None)
         await write.run("lock_email", email=email)
         person = await write.run("lock_user_by_email", email=email)
         if person is not None and person.id == server.owner_id:
@@ -116,6 +117,8 @@ async def update_subuser(info: Info, input: UpdateSubuserInput) -> SubuserPayloa
         subuser, held = await _other_subuser(info, write, input.id)
         granted = _granted(input.permissions, held)
         until = subuser.until if input.until is UNSET else input.until
+        if input.until is not UNSET:
+            await _within_own_time(info, write, subuser.server_id, until)
         changed = await write.run("update_subuser", id=subuser.id, permissions=granted, until=until)
         write.changed(subuser, changed)
     return SubuserPayload(subuser=changed)
@@ -142,6 +145,7 @@ async def _server(info: Info, write: Write, server_id: str, field: str) -> tuple
             raise refuse(ErrorCode.NOT_ALLOWED, f"This takes the permission {write.rule.own} on the server", field)
         raise refuse(ErrorCode.NOT_FOUND, "There is no such object", field)
     if context.decide(write.rule) is Verdict.ALLOWED:
+        await write.not_above_server(server, field)
         # SECURITY: an administrator holds everything, but an API key of theirs grants no more than it lists
         return server, write.actor.held.on_server({EVERYTHING})
     return server, await context.on_server(server.id)
@@ -165,6 +169,14 @@ async def _other_subuser(info: Info, write: Write, subuser_id: str) -> tuple[Any
     if beyond:
         raise refuse(ErrorCode.NOT_ALLOWED, f"The subuser holds what you do not: {', '.join(sorted(beyond))}", "id")
     return subuser, held
+
+
+async def _within_own_time(info: Info, write: Write, server_id: str, until: dt.datetime | None) -> None:
+    """Refuses to let somebody stay longer than oneself."""
+    share = await info.context.share(server_id)
+    own = None if share is None or info.context.decide(write.rule) is Verdict.ALLOWED else share["until"]
+    if own is not None and (until is None or until > own):
+        raise refuse(ErrorCode.NOT_ALLOWED, "Nobody stays longer than you do yourself", "until")
 
 
 def _granted(asked: list[Permission], held: frozenset[str]) -> list[str]:

@@ -159,6 +159,8 @@ async def update_user(info: Info, input: UpdateUserInput) -> UserPayload:
         if input.password is not UNSET:
             # SECURITY: who may change accounts may not thereby sign in to them; it takes what setPassword takes
             write.grants([info.context.rules["Mutation", "setPassword"].any or ""], "password")
+            if password_hash is None:
+                await keep_a_root(write, user, "password")
             if await replace_password(write, user.id, password_hash):
                 further["password"] = REDACTED
         changed = await write.run("update_user", id=user.id, changes=columns)
@@ -177,6 +179,8 @@ async def delete_user(info: Info, input: DeleteUserInput) -> DeleteUserPayload:
         await keep_a_root(write, user, "id")
         further = {}
         if input.cascade:
+            # SECURITY: it takes what deleteServer takes
+            write.grants([info.context.rules["Mutation", "deleteServer"].any or ""], "cascade")
             servers = await write.run("delete_servers_by_owner", owner_id=user.id)
             further["servers"] = {"old": [server.id for server in servers], "new": []}
         # Without cascade the foreign key of the servers refuses, also under a race with createServer

@@ -6,6 +6,7 @@ SELECT
   api_keys.id AS api_key_id,
   roles.permissions AS role_permissions,
   api_keys.permissions AS scope,
+  api_key_secrets.expires_at IS NOT NULL AS retiring,
   api_keys.expires_at <= now() OR api_key_secrets.expires_at <= now() AS expired,
   cardinality(api_keys.allowed_ips) > 0
     AND NOT coalesce(CAST(:ip AS inet) <<= ANY (api_keys.allowed_ips), false) AS ip_refused,

@@ -43,7 +43,8 @@ SELECT servers.* FROM servers WHERE servers.id = :id FOR UPDATE;
 
 -- name: server_permissions :many
 -- What the viewer holds on each server: `*` as its owner, else what a membership in force grants
-SELECT servers.id AS key, CASE WHEN servers.owner_id = CAST(:viewer AS uuid) THEN '{*}' ELSE subusers.permissions END AS permissions
+SELECT servers.id AS key, CASE WHEN servers.owner_id = CAST(:viewer AS uuid) THEN '{*}' ELSE subusers.permissions END AS permissions,
+  CASE WHEN servers.owner_id <> CAST(:viewer AS uuid) THEN subusers.until END AS until
 FROM servers
 LEFT JOIN subusers
   ON subusers.server_id = servers.id

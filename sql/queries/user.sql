@@ -1,6 +1,7 @@
 -- name: count_other_roots :value
--- Root accounts beside this one that are not suspended
+-- Root accounts beside this one that can sign in: with a password and not suspended
 SELECT count(*) FROM users
+JOIN credentials ON credentials.user_id = users.id
 WHERE users.role_id = '00000000-0000-7000-8000-000000000004'
   AND users.id <> :id
   AND NOT is_suspended(users.suspended_at, users.suspended_until);

@@ -12,6 +12,7 @@ import strawberry
 
 from service.access import OPEN, Ownership, Rule, Verdict, decide, opens, owns
 from service.actor import Actor, judged_again
+from service.cost import Budget
 from service.database import Database
 from service.errors import CONSTRAINTS, Refused
 from service.loaders import Loaders
@@ -31,15 +32,6 @@ class Request:
     ip: str | None = None
     user_agent: str | None = None
     secure: bool = False
-
-
-@dataclass(slots=True)
-class Budget:
-    """What the operations of one HTTP request have asked for so far, all together."""
-
-    objects: int = 0
-    values: int = 0
-    logins: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ selection set is counted once and multiplied, so that counting stays fast where 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 from typing import Any, NamedTuple
@@ -37,11 +38,11 @@ from graphql import (
     is_list_type,
 )
 
-from service.context import Context
 from service.errors import Fault, FaultCode
 from service.formats import MAX_SAFE_INTEGER
 from service.pagination import DEFAULT_SIZE, LARGEST_SIZE
 from service.permissions import CATALOGUE
+from service.settings import Settings
 
 NODE = "Node"
 MOST_LEVELS = 50  # introspection has 15; a level is up to two in JSON, of which orjson writes 254
@@ -55,17 +56,28 @@ VALUES_OF_ANYBODY = 20_000  # without an account there is little to ask for
 LEAST_LIMIT_OF_VALUES = 250_000  # where the operator allows few objects, the standard introspection query still passes
 
 
+@dataclass(slots=True)
+class Budget:
+    """What the operations of one HTTP request have asked for so far, all together; `anonymous` callers get less."""
+
+    anonymous: bool
+    objects: int = 0
+    values: int = 0
+    logins: int = 0
+
+
 def check_cost(
     schema: GraphQLSchema,
     operation: OperationDefinitionNode,
     fragments: Mapping[str, FragmentDefinitionNode],
     variables: Any,
-    context: Context,
+    *,
+    settings: Settings,
+    budget: Budget,
 ) -> None:
     """Refuses an operation over the limits with QUERY_TOO_COMPLEX; those of one HTTP request count together
     (CVE-2026-33756).
     """
-    settings, budget = context.house.settings, context.budget
     root_type = schema.get_root_type(operation.operation)
     if root_type is None:
         return
@@ -80,7 +92,7 @@ def check_cost(
     _limit(f"The query may ask for {settings.node_limit} objects at most", budget.objects, settings.node_limit)
     _limit(f"The query may be {MOST_LEVELS} levels deep", cost.levels, MOST_LEVELS)
     _limit(f"The query may ask for {most_values} values at most", budget.values, most_values)
-    if context.actor.user_id is None:
+    if budget.anonymous:
         asked = counter.served(operation.selection_set, root_type)
         _limit(f"Sign in to ask for more than {VALUES_OF_ANYBODY} values", asked, VALUES_OF_ANYBODY)
 

@@ -81,7 +81,8 @@ class Guard(StrawberryGraphQLCoreExecutionContext):
                 self.operation,
                 self.fragment_definitions,
                 self.variable_values,
-                self.context_value,
+                settings=self.context_value.house.settings,
+                budget=self.context_value.budget,
             )
         except GraphQLError as error:
             return ExecutionResult(None, [error])

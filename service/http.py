@@ -14,7 +14,8 @@ from starlette.responses import Response
 
 from service import graphiql
 from service.actor import ANONYMOUS, Actor, authenticate, refused
-from service.context import Budget, Context, House, Request, Rules
+from service.context import Context, House, Request, Rules
+from service.cost import Budget
 from service.credentials import clear_cookie, credential, request_of, set_cookie
 from service.documents import Documents, RequestError, formatted
 from service.envelope import (
@@ -87,7 +88,7 @@ class Endpoint:
     ) -> Response:
         actor, by_cookie = await self._actor(http, request)
         loaders = Loaders(self._house.database)
-        budget = Budget()
+        budget = Budget(anonymous=actor.user_id is None)
         contexts = [Context(self._house, request, actor, loaders, self._rules, budget) for _ in asked]
         prepared = [self._prepare(operation, request, read_only=http.method != "POST") for operation in asked]
         members = list(zip(asked, prepared, contexts, strict=True))

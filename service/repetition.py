@@ -6,6 +6,7 @@ The rule "fields can merge" compares every two fields of one response name (CVE-
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 
 from graphql import (
     DocumentNode,
@@ -25,42 +26,35 @@ MOST_REPEATED = 50
 def check_repetition(document: DocumentNode) -> None:
     """Refuses with QUERY_TOO_COMPLEX where one object is asked for one response name too often, fragments included."""
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
-    known: dict[str, Counter[str]] = {}
     pending = [
         node.selection_set
         for node in document.definitions
         if isinstance(node, OperationDefinitionNode | FragmentDefinitionNode)
     ]
     while pending:
-        selection_set = pending.pop()
-        repeated = _names(selection_set, fragments, known, pending)
-        if repeated and max(repeated.values()) > MOST_REPEATED:
-            raise Fault(
-                FaultCode.QUERY_TOO_COMPLEX,
-                f"A field may be asked for {MOST_REPEATED} times at most",
-                limit=MOST_REPEATED,
-            )
+        names = Counter(_names(pending.pop(), fragments, set(), pending))
+        if names and max(names.values()) > MOST_REPEATED:
+            message = f"A field may be asked for {MOST_REPEATED} times at most"
+            raise Fault(FaultCode.QUERY_TOO_COMPLEX, message, limit=MOST_REPEATED)
 
 
 def _names(
     selection_set: SelectionSetNode,
-    fragments: dict[str, FragmentDefinitionNode],
-    known: dict[str, Counter[str]],
-    pending: list[SelectionSetNode],
-) -> Counter[str]:
-    """How often each response name is asked of one object; the selection sets below go to `pending`."""
-    names: Counter[str] = Counter()
+    fragments: Mapping[str, FragmentDefinitionNode],
+    spread: set[str],
+    pending: list[SelectionSetNode] | None,
+) -> Iterator[str]:
+    """The response names asked of one object, each fragment once; the selection sets below go to `pending`."""
     for selection in selection_set.selections:
         if isinstance(selection, FieldNode):
-            names[(selection.alias or selection.name).value] += 1
-            if selection.selection_set is not None:
+            yield (selection.alias or selection.name).value
+            if selection.selection_set is not None and pending is not None:
                 pending.append(selection.selection_set)
         elif isinstance(selection, InlineFragmentNode):
-            names += _names(selection.selection_set, fragments, known, pending)
-        elif isinstance(selection, FragmentSpreadNode):
-            name = selection.name.value
-            if name not in known and name in fragments:
-                known[name] = Counter()  # a fragment within itself is refused by validation
-                known[name] = _names(fragments[name].selection_set, fragments, known, [])
-            names += known.get(name, Counter())
-    return names
+            yield from _names(selection.selection_set, fragments, spread, pending)
+        elif isinstance(selection, FragmentSpreadNode) and selection.name.value not in spread:
+            spread.add(selection.name.value)
+            fragment = fragments.get(selection.name.value)
+            if fragment is not None:
+                # What stands below a fragment's fields is looked at with the fragment itself
+                yield from _names(fragment.selection_set, fragments, spread, None)

@@ -243,7 +243,7 @@ def wrong_checksum() -> str:
         b"Bearer rsts_" + new_token(TokenKind.API_KEY)[4:].encode(),
         b"Bearer rst_" + b"\xff\xfe\x80" * 20,
         b"Bearer \xf0\x9f\xa6\x94",
-        b"Bearer rst_" + b"A" * 1_000_000,
+        b"Bearer rst_" + b"A" * 60_000,
         b"Bearer " + b"' OR 1=1 --",
         b"Bearer a b c",
         b"\x00",

@@ -38,8 +38,8 @@ LAYERS = (
 # They import nothing from the house but each other
 LEAVES = frozenset({
     "access", "cost", "embedded", "embedded_cluster", "embedded_reach", "embedded_user", "envelope", "errors",
-    "formats", "graphiql", "inputs", "logs", "names", "pagination", "passwords", "payloads", "permissions", "rows",
-    "scalars", "secrets", "seed_names", "serving", "settings", "ssh", "statements",
+    "formats", "graphiql", "inputs", "logs", "names", "pagination", "passwords", "payloads", "permissions",
+    "repetition", "rows", "scalars", "secrets", "seed_names", "serving", "settings", "ssh", "statements",
 })  # fmt: skip
 # Modules of these packages may import each other, as leaves may
 PACKAGES = ("commands.", "mutations.", "types.")

@@ -217,3 +217,34 @@ NO_IDS = [
 async def test_what_is_no_id_is_refused(door: Door, value: object, root: Person) -> None:
     answer = await door.ask("query ($id: ID!) { node(id: $id) { id } }", {"id": value}, by=root)
     assert codes(answer) == ["BAD_USER_INPUT"]
+
+
+PATCHES = [
+    '{"a": "\\u0000"}',
+    '{"\\u0000": 1}',
+    '{"a": [{"b": "x\\u0000"}]}',
+    '{"a": 1e400}',
+    '{"a": 9007199254740992}',
+    "[]",
+    "1",
+]
+
+
+@pytest.mark.parametrize("patch", PATCHES)
+async def test_no_json_in_a_write_is_an_accident(door: Door, patch: str, alice: Person) -> None:
+    query = "mutation ($patch: JSON!) { updateSettings(input: {patch: $patch}) { user { id } errors { code } } }"
+    body = f'{{"query": {json.dumps(query)}, "variables": {{"patch": {patch}}}}}'
+    headers = {"content-type": "application/json", "authorization": f"Bearer {alice.token}"}
+    answer = (await door.http.post("/graphql", content=body, headers=headers)).json()
+    if "errors" in answer:
+        assert codes(answer) == ["BAD_USER_INPUT"]
+    else:
+        assert answer["data"]["updateSettings"] == {"user": None, "errors": [{"code": "INVALID"}]}
+
+
+@pytest.mark.parametrize(
+    "literal", ['{a: "\\u0000"}', '{a: ["x\\u{0}"]}', "{a: 9007199254740992}", "{a: 1e400}", "{a: B}"]
+)
+async def test_no_json_literal_in_a_write_is_an_accident(door: Door, literal: str, alice: Person) -> None:
+    query = f"mutation {{ updateSettings(input: {{patch: {literal}}}) {{ user {{ id }} errors {{ code }} }} }}"
+    assert codes(await door.ask(query, by=alice)) == ["BAD_USER_INPUT"]

@@ -37,6 +37,7 @@ from service.repetition import check_repetition
 
 KEPT_DOCUMENTS = 512
 LONGEST_KEPT = 16_384  # characters
+LONGEST_TEXT = 100_000
 QUOTED = re.compile(r",? [Ff]ound: |(?<=[a-z] value)(?<!invalid value): ")
 MOST_VALIDATION_ERRORS = 20
 # A value that got past the input types, as the server or asyncpg itself finds it
@@ -44,13 +45,15 @@ UNFIT = (asyncpg.DataError, asyncpg.exceptions._base.DataError)  # noqa: SLF001 
 UNAVAILABLE = (
     *LOST,
     *OUTDATED,
-    asyncpg.DeadlockDetectedError,
     asyncpg.InsufficientResourcesError,
     # How a server refuses a connection: another password, no such database, none for now
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.ObjectNotInPrerequisiteStateError,
     asyncpg.OperatorInterventionError,
+    # Deadlocks, and a server that takes no writes for now
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.TransactionRollbackError,
     TimeoutError,
 )
 log = structlog.get_logger("roster.graphql")
@@ -86,6 +89,10 @@ class Documents:
 
     def prepare(self, text: str) -> DocumentNode:
         """The valid document of a text; RequestError with every reason why there is none."""
+        # SECURITY: blanks, comments and long strings are few tokens, and yet take the lexer its time
+        if len(text) > LONGEST_TEXT:
+            message = f"A document may have {LONGEST_TEXT} characters; long values belong into variables"
+            raise RequestError(Fault(FaultCode.QUERY_TOO_COMPLEX, message, limit=LONGEST_TEXT))
         # SECURITY: a text may be as long as a body; kept ones must not fill the memory
         return self._kept(text) if len(text) <= LONGEST_KEPT else self._prepare(text)
 

@@ -165,6 +165,17 @@ async def test_a_statement_that_takes_too_long_is_unavailable(door: Door, databa
     assert (await door.data(PLAN, by=root))["createPlan"]["errors"] == []
 
 
+async def test_a_database_that_takes_no_writes_is_unavailable_for_writes_only(
+    door: Door, server_url: str, root: Person
+) -> None:
+    name = (await door.rows("SELECT current_database() AS name"))[0]["name"]
+    await in_maintenance(server_url, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await in_maintenance(server_url, KILL.format(name))
+    await asyncio.sleep(0.05)
+    assert [error["extensions"]["code"] for error in (await ask(door, PLAN, root)).json()["errors"]] == ["UNAVAILABLE"]
+    assert await door.data("{ plans { id } me { username } }", by=root) == {"plans": [], "me": {"username": "root"}}
+
+
 async def test_a_denial_names_the_permission_that_opens_the_field(door: Door, alice: Person) -> None:
     answer = await door.ask("{ me { username externalId } roles { name } }", by=alice)
     assert answer["data"] is None

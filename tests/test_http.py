@@ -250,6 +250,18 @@ async def test_a_document_may_have_a_thousand_tokens(door: Door) -> None:
         assert response.json()["errors"][0]["extensions"]["limit"] == 1_000
 
 
+LONG = {"blanks": "{ __typename % }", "comment": "{ __typename #%\n}", "text": '{ user(by: {username: "%"}) { id } }'}
+
+
+@pytest.mark.parametrize("document", LONG.values(), ids=LONG)
+async def test_a_document_may_have_a_hundred_thousand_characters(door: Door, document: str) -> None:
+    most = document.replace("%", " " * (100_001 - len(document)))
+    assert len(most) == 100_000
+    assert "data" in await door.ask(most)
+    response = await door.http.post("/graphql", json={"query": most + " "}, headers={"accept": MODERN})
+    assert (response.status_code, code(response)) == (400, "QUERY_TOO_COMPLEX")
+
+
 async def test_a_field_called_tokens_is_only_unknown(door: Door) -> None:
     assert code(await door.http.post("/graphql", json={"query": "tokens"})) == "BAD_USER_INPUT"
 

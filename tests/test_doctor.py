@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -117,8 +118,9 @@ async def test_a_clock_that_goes_wrong_is_a_warning(database_url: str) -> None:
     )
     found = await diagnose_database(database_url)
     assert found.level["clocks"] == "warning"
-    assert "the database's is 90.0" in found.text["clocks"]
-    assert "behind" in found.text["clocks"]
+    told = re.fullmatch(r"the database's is ([0-9.]+) s behind", found.text["clocks"])
+    assert told is not None
+    assert 85 < float(told[1]) < 95  # a busy machine adds its round trips
 
 
 async def test_an_empty_database_stays_empty(server_url: str) -> None:
@@ -145,7 +147,8 @@ def test_a_database_that_cannot_be_reached_is_a_problem() -> None:
 
 def test_an_address_that_cannot_be_read_is_not_repeated() -> None:
     found = diagnose(database_url="postgresql://somebody:swordfish/1@127.0.0.1/roster")
-    assert found.text["database"] == "ROSTER_DATABASE_URL is no address of a PostgreSQL server"
+    assert found.level["settings"] == "problem"
+    assert found.text["settings"].startswith("ROSTER_DATABASE_URL: ")
     assert not any("swordfish" in line for line in found.lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -244,3 +245,36 @@ async def test_the_lists_of_the_root_are_walked_too(estate: Door, root: Person) 
         assert (len(met), met) == (length, sorted(set(met), reverse=True))
         last = (await estate.data(f"{{ {field}(last: 2) {{ {PAGE} }} }}", by=root))[field]
         assert ([node["id"] for node in last["nodes"]], last["pageInfo"]["hasPreviousPage"]) == (met[-2:], True)
+
+
+EVENTS = """INSERT INTO audit_events (event, created_at, id)
+SELECT 'window', moment, CAST(rpad(lpad(to_hex(CAST(extract(epoch FROM moment) * 1000 AS bigint)), 12, '0')
+  || '7' || lpad(to_hex(n), 3, '0'), 32, '8') AS uuid)
+FROM (SELECT n, CAST('2025-01-01' AS timestamptz) + n * interval '6 hours' AS moment FROM generate_series(0, 99) AS n)
+AS events"""
+WINDOWS = {
+    'after: "2025-01-01T00:00:00Z"': 99,
+    'after: "2024-12-31T23:59:59.999999Z"': 100,
+    'before: "2025-01-02T00:00:00Z"': 4,
+    'after: "2025-01-02T00:00:00Z", before: "2025-01-03T00:00:00.000001Z"': 4,
+    'after: "1500-01-01T00:00:00Z", before: "9999-12-31T23:59:59Z"': 100,
+    'before: "1969-12-31T23:59:59Z"': 0,
+}
+
+
+async def test_a_window_of_time_is_found_by_the_ids_of_its_events(door: Door, root: Person) -> None:
+    await door.rows(EVENTS)
+    for window, length in WINDOWS.items():
+        arguments = f'first: 100, filter: {{event: "window", {window}}}'
+        found = (await door.data(f"{{ auditEvents({arguments}) {{ totalCount nodes {{ id }} }} }}", by=root))[
+            "auditEvents"
+        ]
+        assert (window, found["totalCount"], len(found["nodes"])) == (window, length, length)
+    statement = door.house.database.statements["list_audit_events_desc"]
+    moment = dt.datetime(2025, 1, 2, tzinfo=dt.UTC)
+    values = dict.fromkeys(statement.parameters) | {"before": moment, "after": moment, "limit": 2}
+    async with door.house.database.connection() as connection, connection.transaction():
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        plan = " ".join(line[0] for line in await connection.fetch(f"EXPLAIN {statement.sql}", *values.values()))
+    assert "Index Cond: ((id > " in plan
+    assert "(id < " in plan

@@ -40,7 +40,10 @@ WHERE (CAST(:event AS text) IS NULL OR event = :event)
   AND (CAST(:actor_id AS uuid) IS NULL OR actor_id = :actor_id)
   AND (CAST(:target_id AS uuid) IS NULL OR target_id = :target_id)
   AND (CAST(:after AS timestamptz) IS NULL OR created_at > :after)
-  AND (CAST(:before AS timestamptz) IS NULL OR created_at < :before);
+  AND (CAST(:before AS timestamptz) IS NULL OR created_at < :before)
+  -- An id begins with its time: so the walk starts near the window, an hour wide of it for transactions and clocks
+  AND (CAST(:after AS timestamptz) IS NULL OR id > CAST(rpad(lpad(to_hex(greatest(CAST(extract(epoch FROM CAST(:after AS timestamptz) - interval '1 hour') * 1000 AS bigint), 0)), 12, '0'), 32, '0') AS uuid))
+  AND (CAST(:before AS timestamptz) IS NULL OR id < CAST(rpad(lpad(to_hex(greatest(CAST(extract(epoch FROM CAST(:before AS timestamptz) + interval '1 hour') * 1000 AS bigint), 0)), 12, '0'), 32, '0') AS uuid));
 
 -- name: count_audit_events_by_user :many
 -- How many events each user did or was touched by
@@ -62,6 +65,9 @@ WHERE (CAST(:event AS text) IS NULL OR event = :event)
   AND (CAST(:target_id AS uuid) IS NULL OR target_id = :target_id)
   AND (CAST(:after AS timestamptz) IS NULL OR created_at > :after)
   AND (CAST(:before AS timestamptz) IS NULL OR created_at < :before)
+  -- An id begins with its time: so the walk starts near the window, an hour wide of it for transactions and clocks
+  AND (CAST(:after AS timestamptz) IS NULL OR id > CAST(rpad(lpad(to_hex(greatest(CAST(extract(epoch FROM CAST(:after AS timestamptz) - interval '1 hour') * 1000 AS bigint), 0)), 12, '0'), 32, '0') AS uuid))
+  AND (CAST(:before AS timestamptz) IS NULL OR id < CAST(rpad(lpad(to_hex(greatest(CAST(extract(epoch FROM CAST(:before AS timestamptz) + interval '1 hour') * 1000 AS bigint), 0)), 12, '0'), 32, '0') AS uuid))
   AND (CAST(:low AS uuid) IS NULL OR id > CAST(:low AS uuid))
   AND (CAST(:high AS uuid) IS NULL OR id < CAST(:high AS uuid))
 ORDER BY id
@@ -75,6 +81,9 @@ WHERE (CAST(:event AS text) IS NULL OR event = :event)
   AND (CAST(:target_id AS uuid) IS NULL OR target_id = :target_id)
   AND (CAST(:after AS timestamptz) IS NULL OR created_at > :after)
   AND (CAST(:before AS timestamptz) IS NULL OR created_at < :before)
+  -- An id begins with its time: so the walk starts near the window, an hour wide of it for transactions and clocks
+  AND (CAST(:after AS timestamptz) IS NULL OR id > CAST(rpad(lpad(to_hex(greatest(CAST(extract(epoch FROM CAST(:after AS timestamptz) - interval '1 hour') * 1000 AS bigint), 0)), 12, '0'), 32, '0') AS uuid))
+  AND (CAST(:before AS timestamptz) IS NULL OR id < CAST(rpad(lpad(to_hex(greatest(CAST(extract(epoch FROM CAST(:before AS timestamptz) + interval '1 hour') * 1000 AS bigint), 0)), 12, '0'), 32, '0') AS uuid))
   AND (CAST(:low AS uuid) IS NULL OR id > CAST(:low AS uuid))
   AND (CAST(:high AS uuid) IS NULL OR id < CAST(:high AS uuid))
 ORDER BY id DESC

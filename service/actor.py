@@ -6,8 +6,11 @@ suspension is seen by the very next request on every worker.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+
+import asyncpg
 
 from service.access import NOBODY, Authority, authority
 from service.database import Database
@@ -81,8 +84,10 @@ async def authenticate(database: Database, token: str, *, ip: str | None) -> Act
     if actor.refusal is None and row["stale"]:
         session = kind is TokenKind.SESSION
         statement, row_id = ("touch_session", actor.session_id) if session else ("touch_api_key", actor.api_key_id)
-        async with database.transaction() as transaction:
-            await transaction.run(statement, id=row_id)
+        # A database that cannot be written just now is no reason to refuse a read
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            async with database.transaction() as transaction:
+                await transaction.run(statement, id=row_id)
     return actor
 
 

@@ -93,6 +93,8 @@ class Database:
             init=codecs,
             reset=_keep_session,
             server_settings=settings,
+            # A statement kept from before a migration fails inside a transaction, where it cannot be prepared anew
+            statement_cache_size=0,
             timeout=10,
         )
         self._readers = Readers(url, statements, count=readers, init=codecs, settings=settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import signal
@@ -138,6 +139,18 @@ async def in_maintenance(server_url: str, statement: str) -> None:
         await connection.close()
 
 
+async def dropped(server_url: str, name: str) -> None:
+    """Drops a database; a vacuum worker in it, which only a superuser may end, is waited for."""
+    for _ in range(50):
+        try:
+            await in_maintenance(server_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        except asyncpg.InsufficientPrivilegeError:
+            await asyncio.sleep(0.2)
+        else:
+            return
+    raise AssertionError(f"the database {name} stays in use")
+
+
 @pytest_asyncio.fixture(scope="session")
 async def people(server_url: str) -> dict[str, Person]:
     """The people of the template database, made through the door once for all tests."""
@@ -173,7 +186,7 @@ async def database_url(server_url: str, people: dict[str, Person]) -> AsyncItera
     try:
         yield named(server_url, name)
     finally:
-        await in_maintenance(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+        await dropped(server_url, name)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from service.settings import Settings
-from tests.conftest import TEMPLATE, Door, in_maintenance, named, opened_door
+from tests.conftest import TEMPLATE, Door, dropped, in_maintenance, named, opened_door
 
 _numbers = itertools.count(1)
 
@@ -22,4 +22,4 @@ async def lasting_door(server_url: str, settings: Settings | None = None) -> Asy
         async with opened_door(settings or Settings(), named(server_url, name)) as opened:
             yield opened
     finally:
-        await in_maintenance(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+        await dropped(server_url, name)

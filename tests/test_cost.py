@@ -32,7 +32,7 @@ IN_EDGES = INFO + " edges { cursor node { %s } }"
 async def door(server_url: str, people: dict[str, Person]) -> AsyncIterator[Door]:
     """One door for all: nothing here changes what another test asks."""
     assert people
-    async with lasting_door(server_url) as opened:
+    async with lasting_door(server_url, Settings(node_limit=25_000)) as opened:
         yield opened
 
 

@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 
 from service.embedded import start
-from tests.conftest import REPOSITORY, named
+from tests.conftest import REPOSITORY, dropped, named
 
 CHECKS = {
     *("python", "settings", "open files", "password hash", "schema.graphql", "data folder"),
@@ -136,7 +136,7 @@ async def test_an_empty_database_stays_empty(server_url: str) -> None:
         assert await connection.fetchval("SELECT count(*) FROM pg_extension WHERE extname = 'pg_trgm'") == 0
         await connection.close()
     finally:
-        await execute(named(server_url, "postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+        await dropped(server_url, name)
 
 
 def test_a_database_that_cannot_be_reached_is_a_problem() -> None:

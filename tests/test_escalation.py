@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Door, Person
+from tests.conftest import PASSWORD, Door, Person
 
 # Each mutation on a user, the field that names the target, and the rest of an input that changes something
 ON_USERS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -187,7 +187,7 @@ async def test_the_last_root_stays_root(door: Door, root: Person) -> None:
         payload = await door.change(field, value, "__typename", by=root)
         assert [error["code"] for error in payload["errors"]] == ["NOT_ALLOWED"]
     assert await contents(door) == before
-    suspended = {"username": "groot", "roleName": "ROOT"}
+    suspended = {"username": "groot", "roleName": "ROOT", "password": PASSWORD}
     other = (await door.change("createUser", suspended, "user { id }", by=root))["user"]["id"]
     await door.change("suspendUser", {"id": other}, "user { id }", by=root)
     demoted = {"id": root.id, "isAdmin": False}

@@ -15,7 +15,7 @@ import pytest
 from service import statements
 from service.database import Database
 from service.migrations import MIGRATIONS, MigrationError, files, migrate, status
-from tests.conftest import in_maintenance, named
+from tests.conftest import dropped, in_maintenance, named
 
 NAMES = [path.name for path in sorted(MIGRATIONS.glob("*.sql"))]
 
@@ -28,7 +28,7 @@ async def empty_url(server_url: str) -> AsyncIterator[str]:
     try:
         yield named(server_url, name)
     finally:
-        await in_maintenance(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+        await dropped(server_url, name)
 
 
 @pytest.fixture

@@ -103,7 +103,6 @@ async def test_a_new_column_disturbs_no_read(door: Door, database_url: str, root
         assert await asyncio.gather(*(door.data(WIDE, by=root) for _ in range(8))) == [before] * 8
 
 
-@pytest.mark.xfail(reason="the writers' connections keep statements that the transaction cannot prepare anew")
 async def test_a_new_column_disturbs_no_write(door: Door, database_url: str, alice: Person) -> None:
     for number in range(3):
         assert (await door.data(PROFILE, by=alice))["updateProfile"]["errors"] == []

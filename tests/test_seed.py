@@ -21,7 +21,7 @@ from service import formats, names
 from service.permissions import ACCOUNT, SERVER
 from service.seed_rows import TABLES
 from service.ssh import parse_public_key
-from tests.conftest import REPOSITORY, Door, in_maintenance, named
+from tests.conftest import REPOSITORY, Door, dropped, in_maintenance, named
 
 DAY = dt.datetime(2025, 6, 1, tzinfo=dt.UTC)
 USERS = 3_000
@@ -63,7 +63,7 @@ async def empty_database(server_url: str, name: str) -> AsyncIterator[str]:
     try:
         yield named(server_url, name)
     finally:
-        await in_maintenance(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+        await dropped(server_url, name)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

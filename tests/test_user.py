@@ -252,6 +252,7 @@ async def test_nobody_deletes_their_own_account_or_one_that_owns_servers(
     async def contents() -> list[list[str]]:
         return [[row[0] for row in await door.rows(f"SELECT t::text FROM {t} t ORDER BY 1")] for t in tables]  # noqa: S608
 
+    await door.ask("{ me { id } }", by=admin)  # notes when the session was last seen
     before = await contents()
     for value, by, code in (
         ({"id": admin.id}, admin, "NOT_ALLOWED"),

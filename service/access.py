@@ -36,7 +36,8 @@ class Access:
     )
     own: str | None = strawberry.field(
         name="own",
-        description="Permission that opens the field on the caller's own objects; every signed-in person holds it",
+        description="Permission that opens the field on the caller's own objects. Every signed-in person holds "
+        "those on the account; those on a server are its owner's, and its subusers' as granted",
         default=strawberry.UNSET,
     )
 

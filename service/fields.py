@@ -13,6 +13,7 @@ import strawberry
 
 from service.access import Access, Ownership, Public
 from service.context import Info
+from service.errors import Fault, FaultCode
 from service.pagination import Page, Window
 
 T = TypeVar("T")
@@ -76,12 +77,18 @@ def computed(
     return strawberry.field(resolver, description=description, directives=_directives(access), metadata=metadata)
 
 
-def one(statement: str, key: str, description: str, access: Access | Public | None = None) -> Any:
-    """The row that the statement gives for this row's column `key`."""
+def one(
+    statement: str, key: str, description: str, access: Access | Public | None = None, *, required: bool = False
+) -> Any:
+    """The row that the statement gives for this row's column `key`; `required` where the field is never null."""
 
     async def resolve(root: Any, info: Info) -> Any:
         value = getattr(root, key)
-        return None if value is None else await info.context.loaders.one(statement, value)
+        row = None if value is None else await info.context.loaders.one(statement, value)
+        if row is None and required:
+            # Levels are read one after the other: somebody deleted it, and this row with it, between the two
+            raise Fault(FaultCode.UNAVAILABLE, "The object was deleted meanwhile; ask again")
+        return row
 
     return strawberry.field(resolve, description=description, directives=_directives(access))
 

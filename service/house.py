@@ -7,7 +7,6 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-import asyncpg
 import structlog
 
 from service import names, statements
@@ -28,6 +27,11 @@ def database_of(settings: Settings, url: str) -> Database:
     return Database(url, statements.load(), readers=settings.readers, writers=settings.writers, options=options)
 
 
+def password_policy(settings: Settings) -> PasswordPolicy:
+    """The operator's rules for passwords."""
+    return PasswordPolicy(min_length=settings.password_min_length, min_score=settings.password_min_score)
+
+
 def username_policy(settings: Settings) -> names.UsernamePolicy:
     """The operator's rules for usernames."""
     return names.UsernamePolicy(settings.username_min_length, settings.username_max_length, settings.username_pattern)
@@ -39,10 +43,9 @@ async def opened(settings: Settings, url: str) -> AsyncIterator[House]:
     database = database_of(settings, url)
     await database.connect()
     hasher = PasswordHasher(settings.hash_threads, settings.hash_queue)
-    passwords = PasswordPolicy(min_length=settings.password_min_length, min_score=settings.password_min_score)
     sweeper = asyncio.create_task(_sweep(database))
     try:
-        yield House(settings, database, hasher, username_policy(settings), passwords)
+        yield House(settings, database, hasher, username_policy(settings), password_policy(settings))
     finally:
         sweeper.cancel()
         with suppress(asyncio.CancelledError):
@@ -55,10 +58,10 @@ async def _sweep(database: Database) -> None:
     """Removes what nobody asks for any more; workers begin at different moments."""
     await asyncio.sleep(random.uniform(1, SWEEP_SECONDS))  # noqa: S311  (spread, no secret)
     while True:
-        try:
-            async with database.transaction() as transaction:
-                for statement in SWEEPS:
+        for statement in SWEEPS:
+            try:
+                async with database.transaction() as transaction:
                     await transaction.run(statement)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            log.warning("sweep failed", error=type(error).__name__)
+            except Exception as error:  # the next round tries again, whatever it was
+                log.warning("sweep failed", statement=statement, error=type(error).__name__)
         await asyncio.sleep(SWEEP_SECONDS)

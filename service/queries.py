@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast
 import strawberry
 from strawberry import UNSET
 
-from service import permissions
+from service import names, permissions
 from service.access import Access, Public
 from service.context import Info
 from service.errors import Refused, bad_input
@@ -70,7 +70,9 @@ class UserOrder(Enum):
     USERNAME_DESC = strawberry.enum_value("username_desc", description="By username backwards, ignoring case")
     EMAIL_ASC = strawberry.enum_value("email_asc", description="By email address, ignoring case")
     EMAIL_DESC = strawberry.enum_value("email_desc", description="By email address backwards, ignoring case")
-    LAST_LOGIN_AT_DESC = strawberry.enum_value("last_login_at_desc", description="Latest login first, never last")
+    LAST_LOGIN_AT_DESC = strawberry.enum_value(
+        "last_login_at_desc", description="Latest login first; those who never signed in come last"
+    )
 
 
 @strawberry.input(description="Which audit events to list; every field that is given must fit")
@@ -102,6 +104,8 @@ async def user(info: Info, by: Annotated[UserBy, strawberry.argument(description
         key = normalise_fingerprint(key)
         if key is None:
             return None
+    if name == "email":
+        key = names.email_problems(key)[0] or key  # as addresses are kept
     row = await info.context.loaders.one(f"users_by_{name}", key)
     rule = info.context.rules["Query", "user"]
     return row if row is not None and await info.context.reaches(rule, row) else None

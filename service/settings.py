@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -50,8 +51,12 @@ class Settings(BaseSettings):
         SecretStr | None, Field(description="Password of that account; without it one is made and printed once")
     ] = None
     root_mutation_limit: Annotated[int, Field(ge=1, description="Mutations in one document")] = 10
-    session_idle: Annotated[int, Field(ge=60, description="Seconds after which an unused session ends")] = 604_800
-    session_lifetime: Annotated[int, Field(ge=60, description="Seconds after which a session ends")] = 2_592_000
+    session_idle: Annotated[
+        int, Field(ge=60, le=31_536_000, description="Seconds after which an unused session ends")
+    ] = 604_800
+    session_lifetime: Annotated[int, Field(ge=60, le=315_360_000, description="Seconds after which a session ends")] = (
+        2_592_000
+    )
     token_limit: Annotated[int, Field(ge=200, description="Lexical tokens of a document")] = 1_000
     trusted_proxies: Annotated[
         str, Field(description="Addresses of proxies whose X-Forwarded-For and -Proto count, with commas between")
@@ -79,6 +84,16 @@ class Settings(BaseSettings):
             raise ValueError("is no address: / : @ in a password are written %2F %3A %40") from None
         return value
 
+    @model_validator(mode="after")
+    def _usernames_are_possible(self) -> Settings:
+        if self.username_min_length > self.username_max_length:
+            raise ValueError("ROSTER_USERNAME_MIN_LENGTH is above ROSTER_USERNAME_MAX_LENGTH")
+        try:
+            re.compile(self.username_pattern)
+        except re.error as error:
+            raise ValueError(f"ROSTER_USERNAME_PATTERN is no regular expression: {error}") from None
+        return self
+
     @property
     def postgresql_url(self) -> str | None:
         """The address of the given database in the spelling that both drivers read."""
@@ -93,5 +108,7 @@ def read() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        lines = [f"ROSTER_{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors()]
+        lines = [
+            ": ".join((*(f"ROSTER_{str(at).upper()}" for at in item["loc"]), item["msg"])) for item in error.errors()
+        ]
         raise SettingsError("; ".join(lines)) from None

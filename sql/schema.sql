@@ -199,6 +199,8 @@ CREATE TABLE users (
 
 CREATE INDEX api_key_secrets_api_key_id_idx ON api_key_secrets USING btree (api_key_id);
 
+CREATE INDEX api_key_secrets_expires_at_idx ON api_key_secrets USING btree (expires_at) WHERE (expires_at IS NOT NULL);
+
 CREATE UNIQUE INDEX api_keys_name_key ON api_keys USING btree (user_id, lower(name));
 
 CREATE INDEX api_keys_user_id_idx ON api_keys USING btree (user_id, id);
@@ -224,6 +226,8 @@ CREATE UNIQUE INDEX servers_external_id_key ON servers USING btree (external_id)
 CREATE INDEX servers_owner_id_idx ON servers USING btree (owner_id, id);
 
 CREATE INDEX session_tokens_session_id_idx ON session_tokens USING btree (session_id);
+
+CREATE INDEX sessions_ended_at_idx ON sessions USING btree (ended_at) WHERE (ended_at IS NOT NULL);
 
 CREATE INDEX sessions_expires_at_idx ON sessions USING btree (expires_at);
 
@@ -258,6 +262,8 @@ CREATE INDEX users_role_id_idx ON users USING btree (role_id, id);
 CREATE INDEX users_search_idx ON users USING gin (search_text(username, email, first_name, last_name, display_name) gin_trgm_ops);
 
 CREATE INDEX users_suspended_by_idx ON users USING btree (suspended_by) WHERE (suspended_by IS NOT NULL);
+
+CREATE INDEX users_suspended_idx ON users USING btree (created_at, id) WHERE (suspended_at IS NOT NULL);
 
 CREATE INDEX users_username_idx ON users USING btree (COALESCE(lower(username), ''::text), id);
 

@@ -78,6 +78,7 @@ def test_requests_under_way_are_answered_before_the_service_ends(database_url: s
         ({"ROSTER_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x"}, "the database cannot be reached"),
         ({"ROSTER_ROOT_PASSWORD": "short", "ROSTER_DATA_DIR": "/dev/null/x"}, "/dev/null/x"),
         ({"ROSTER_DATABASE_URL": "postgresql://a:b/c@h/d"}, "ROSTER_DATABASE_URL: Value error, is no address"),
+        ({"ROSTER_USERNAME_PATTERN": "("}, "ROSTER_USERNAME_PATTERN is no regular expression"),
         ({"ROSTER_WORKERS": "0"}, "ROSTER_WORKERS"),
     ],
 )

@@ -239,3 +239,10 @@ async def test_no_text_makes_the_service_fail(
                 True,
                 set(),
             )
+
+
+async def test_a_mail_that_nobody_would_send_is_not_promised(door: Door, root: Person) -> None:
+    document = "mutation ($i: CreateUserInput!) { createUser(input: $i) { user { id } } }"
+    answer = await door.ask(document, {"i": {"username": "carol", "sendEmail": True}}, by=root)
+    assert answer["errors"][0]["extensions"]["code"] == "FEATURE_DISABLED"
+    assert await door.rows("SELECT id FROM users WHERE username = 'carol'") == []

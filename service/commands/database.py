@@ -9,8 +9,8 @@ import click
 from service import accounts, migrations
 from service.commands.running import Trouble, one_line, settings_with, with_database
 from service.database import Database
-from service.house import username_policy
-from service.passwords import PasswordHasher, PasswordPolicy
+from service.house import password_policy, username_policy
+from service.passwords import PasswordHasher
 from service.snapshot import SNAPSHOT, database_snapshot
 
 
@@ -61,7 +61,7 @@ def create_admin(username: str, email: str | None, password_file: TextIO | None,
     """Create an administrator; without --password-file a password is made and printed once."""
     password = accounts.generated_password() if password_file is None else password_file.read().rstrip("\n")
     settings = settings_with()
-    policy = PasswordPolicy(min_length=settings.password_min_length, min_score=settings.password_min_score)
+    policy = password_policy(settings)
 
     async def work(database: Database) -> str:
         await migrations.migrate(database)

@@ -15,7 +15,8 @@ from service.commands.running import one_line, settings_with, with_database
 from service.database import Database
 from service.errors import Refused
 from service.formats import MAX_SAFE_INTEGER
-from service.passwords import PasswordHasher, PasswordPolicy
+from service.house import password_policy
+from service.passwords import PasswordHasher
 from service.seeding import Run, fill
 from service.settings import Settings
 
@@ -63,7 +64,7 @@ def seed(users: int, number: int, password: str | None, as_of: dt.datetime | Non
 
 async def _hash(password: str, settings: Settings) -> str:
     # SECURITY: some of these accounts are administrators, so their password must be as good as anybody's.
-    policy = PasswordPolicy(min_length=settings.password_min_length, min_score=settings.password_min_score)
+    policy = password_policy(settings)
     found = passwords.problems(password, [], policy, "password")
     if found:
         raise Refused(*found)

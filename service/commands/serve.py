@@ -11,7 +11,8 @@ from service import accounts, logs, migrations
 from service.commands.running import Trouble, database_url, one_line, settings_with, with_database
 from service.database import Database
 from service.errors import Refused
-from service.passwords import PasswordHasher, PasswordPolicy, problems
+from service.house import password_policy
+from service.passwords import PasswordHasher, problems
 from service.schema import printed
 from service.serving import listening_socket
 from service.serving import serve as run
@@ -74,7 +75,7 @@ async def _prepare(database: Database, settings: Settings) -> str | None:
         raise migrations.MigrationError("; ".join(found))
     password = settings.root_password.get_secret_value() if settings.root_password else None
     if password is not None:
-        policy = PasswordPolicy(min_length=settings.password_min_length, min_score=settings.password_min_score)
+        policy = password_policy(settings)
         weak = problems(password, [accounts.ROOT_NAME], policy)
         if weak:
             raise Refused(*weak)
@@ -91,4 +92,4 @@ def _greet(settings: Settings, port: int, password: str | None) -> None:
         click.echo(
             f"The root account was made. Username: {accounts.ROOT_NAME}  Password: {password}  (shown this once)"
         )
-    click.echo(f"Serving GraphiQL at http://{host}:{port}/graphql", nl=True)
+    click.echo(f"Serving GraphiQL at http://{host}:{port}/graphql")

@@ -9,7 +9,7 @@ import strawberry
 
 from service.access import Access
 from service.context import Info
-from service.errors import ErrorCode, refuse
+from service.errors import ErrorCode, Fault, FaultCode, refuse
 from service.idempotency import Claim, fingerprint
 from service.inputs import NAME, PASSWORD, UNSET, Text, changes, given, optional
 from service.payloads import Payload, mutation
@@ -44,13 +44,16 @@ class CreateUserInput:
     role_name: str | None = optional("Role by its name, ignoring case", NAME)
     is_admin: bool | None = optional("True gives the built-in role ADMIN")
     tier: Tier | None = optional("Tier; the plan's by default")
-    plan_id: strawberry.ID | None = optional("Plan; the default plan, where there is one, otherwise")
+    plan_id: strawberry.ID | None = optional("Plan; the default plan, where there is one, if absent")
     plan_name: str | None = optional("Plan by its name, ignoring case", NAME)
     language: str | None = given("Language, a BCP 47 tag", LANGUAGE_LENGTH, default="en")
     external_id: str | None = optional("Id that another system gave the user", NAME)
     date_of_birth: dt.date | None = optional("Date of birth")
     billing_address: BillingAddressInput | None = optional("Address for invoices")
-    send_email: bool | None = given("Indicates whether the person gets a mail about the account", default=False)
+    send_email: bool | None = given(
+        "Indicates whether the person gets a mail about the account; FEATURE_DISABLED where no mail is sent",
+        default=False,
+    )
     idempotency_key: str | None = optional(
         "Makes a repetition within 24 hours give the first one's answer; another input with the same key is refused",
         Text(1, 255),
@@ -103,6 +106,8 @@ class DeleteUserPayload(Payload):
 async def create_user(info: Info, input: CreateUserInput) -> UserPayload:
     """Create an account."""
     house = info.context.house
+    if input.send_email:
+        raise Fault(FaultCode.FEATURE_DISABLED, "This service sends no mail")
     columns = person(house, input)
     password_hash = None
     if input.password:

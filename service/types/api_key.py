@@ -34,5 +34,5 @@ class ApiKey(Row, Node):
     last_used_at: dt.datetime | None = column("Timestamp of the latest use, to the minute")
     expires_at: dt.datetime | None = column("Timestamp from which the key does not count any more")
     user: Annotated[User, strawberry.lazy("service.types.user")] = one(
-        "users_by_id", "user_id", "User whom the key acts for"
+        "users_by_id", "user_id", "User whom the key acts for", required=True
     )

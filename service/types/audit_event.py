@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 # SECURITY: whom an event is about may read it, but not where its actor sat (CVE class of Pterodactyl 1.9.1)
 BY_ACTOR = Access(any="audit.read", own="activity.read")
 ACTOR = ("actor_id",)
+# Columns that the schema shows under another name
+FIELDS_OF_COLUMNS = {
+    "limitOverrides": "limits",
+    "planId": "plan",
+    "roleId": "role",
+    "suspendedAt": "suspension",
+    "suspendedBy": "suspension",
+    "suspendedReason": "suspension",
+    "suspendedUntil": "suspension",
+}
 
 
 async def target(root: AuditEvent, info: Info) -> Node | None:
@@ -38,7 +48,7 @@ def changes(root: AuditEvent, info: Info) -> JSON:
     owned = context.actor.user_id is not None and root.owner_id == context.actor.user_id
 
     def shows(name: str) -> bool:
-        rule = context.rules.get((root.target_type, name))
+        rule = context.rules.get((root.target_type, FIELDS_OF_COLUMNS.get(name, name)))
         verdict = Verdict.ALLOWED if rule is None else context.decide(rule)
         return verdict is Verdict.ALLOWED or (verdict is Verdict.ROWS and owned)
 
@@ -58,11 +68,17 @@ class AuditEvent(Row, Node):
         "users_by_id", "impersonator_id", "User who acted in the actor's name"
     )
     credential: str | None = column(
-        'Credential of the change, "session:" or "api-key:" and its id', BY_ACTOR, owner=ACTOR
+        'Credential of the change, "session:" or "api-key:" and its id; without audit.read told only to the actor',
+        BY_ACTOR,
+        owner=ACTOR,
     )
     target: Node | None = computed(target, "Object that was changed; null when it is gone or not visible to the caller")
     target_id: strawberry.ID | None = column("Id of the object that was changed")
     changes: JSON | None = computed(changes, 'Changed fields, {field: {old, new}}; secrets read "[redacted]"')
-    ip: IPAddress | None = column("Address that the change came from", BY_ACTOR, owner=ACTOR)
-    request_id: str | None = column("Id of the HTTP request", BY_ACTOR, owner=ACTOR)
+    ip: IPAddress | None = column(
+        "Address that the change came from; without audit.read told only to the actor", BY_ACTOR, owner=ACTOR
+    )
+    request_id: str | None = column(
+        "Id of the HTTP request; without audit.read told only to the actor", BY_ACTOR, owner=ACTOR
+    )
     created_at: dt.datetime = column("Timestamp of the change")

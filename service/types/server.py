@@ -33,7 +33,7 @@ class Server(Row, Node):
     name: str = column("Name of the server")
     external_id: str | None = column("Id that another system gave the server")
     owner: Annotated[User, strawberry.lazy("service.types.user")] = one(
-        "users_by_id", "owner_id", "User who owns the server"
+        "users_by_id", "owner_id", "User who owns the server", required=True
     )
     created_at: dt.datetime = column("Timestamp of the server's creation")
     subusers: Connection[Annotated[Subuser, strawberry.lazy("service.types.subuser")]] | None = page(

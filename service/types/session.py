@@ -69,5 +69,5 @@ class Session(Row, Node):
     device: str | None = computed(device, "Browser and system, read from the User-Agent")
     current: bool = computed(current, "Indicates whether the request itself came by this session")
     user: Annotated[User, strawberry.lazy("service.types.user")] = one(
-        "users_by_id", "user_id", "User who is signed in"
+        "users_by_id", "user_id", "User who is signed in", required=True
     )

@@ -32,5 +32,5 @@ class SshKey(Row, Node):
     created_at: dt.datetime = column("Timestamp of the key's addition")
     last_used_at: dt.datetime | None = column("Timestamp of the latest use")
     user: Annotated[User, strawberry.lazy("service.types.user")] = one(
-        "users_by_id", "user_id", "User whom the key belongs to"
+        "users_by_id", "user_id", "User whom the key belongs to", required=True
     )

@@ -29,9 +29,11 @@ class Subuser(Row, Node):
 
     id: strawberry.ID = column("Id of the membership")
     server: Annotated[Server, strawberry.lazy("service.types.server")] = one(
-        "servers_by_id", "server_id", "Server that is shared"
+        "servers_by_id", "server_id", "Server that is shared", required=True
     )
-    user: Annotated[User, strawberry.lazy("service.types.user")] = one("users_by_id", "user_id", "Person who shares it")
+    user: Annotated[User, strawberry.lazy("service.types.user")] = one(
+        "users_by_id", "user_id", "Person who shares it", required=True
+    )
     permissions: list[Permission] = column("Server permissions that the person holds on the server")
     created_at: dt.datetime = column("Timestamp of the membership's beginning")
     until: dt.datetime | None = column("Timestamp at which the membership ends by itself")

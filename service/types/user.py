@@ -139,7 +139,7 @@ class User(Row, Node):
     two_factor_enabled: bool = column("Indicates whether a second factor is asked at login", PUBLIC)
     created_at: dt.datetime = column("Timestamp of the account's creation", PUBLIC)
     email: str | None = column("Email address of the user, unique ignoring case", PROFILE)
-    email_verified: bool | None = column("Indicates whether the user has shown to read mail at the address", PROFILE)
+    email_verified: bool | None = column("Indicates whether the user has proved to read mail at the address", PROFILE)
     first_name: str | None = column("First name of the user", PROFILE)
     last_name: str | None = column("Last name of the user", PROFILE)
     language: str | None = column("Language of the user, a BCP 47 tag", PROFILE)

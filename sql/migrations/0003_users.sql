@@ -48,6 +48,7 @@ CREATE INDEX users_created_at_idx ON users (created_at, id);
 CREATE INDEX users_username_idx ON users (coalesce(lower(username), ''), id);
 CREATE INDEX users_email_idx ON users (coalesce(lower(email), ''), id);
 CREATE INDEX users_last_login_at_idx ON users (coalesce(last_login_at, '-infinity'), id);
+CREATE INDEX users_suspended_idx ON users (created_at, id) WHERE suspended_at IS NOT NULL;
 CREATE INDEX users_role_id_idx ON users (role_id, id);
 CREATE INDEX users_plan_id_idx ON users (plan_id, id);
 CREATE INDEX users_suspended_by_idx ON users (suspended_by) WHERE suspended_by IS NOT NULL;

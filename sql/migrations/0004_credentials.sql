@@ -14,6 +14,7 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_user_id_idx ON sessions (user_id, id) WHERE ended_at IS NULL;
 CREATE INDEX sessions_user_id_all_idx ON sessions (user_id);
 CREATE INDEX sessions_expires_at_idx ON sessions (expires_at);
+CREATE INDEX sessions_ended_at_idx ON sessions (ended_at) WHERE ended_at IS NOT NULL;
 
 -- How long a session may go unused. The service gives its setting to each of its connections; psql has the default.
 CREATE FUNCTION session_idle() RETURNS interval
@@ -55,6 +56,7 @@ CREATE TABLE api_key_secrets (
   expires_at timestamptz
 );
 CREATE INDEX api_key_secrets_api_key_id_idx ON api_key_secrets (api_key_id);
+CREATE INDEX api_key_secrets_expires_at_idx ON api_key_secrets (expires_at) WHERE expires_at IS NOT NULL;
 
 CREATE TABLE ssh_keys (
   id uuid CONSTRAINT ssh_keys_pkey PRIMARY KEY DEFAULT uuid_v7(),

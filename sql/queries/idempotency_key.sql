@@ -2,7 +2,9 @@
 -- Gives a row to the first who comes with the key; who comes at the same moment waits for the first one's transaction
 INSERT INTO idempotency_keys (actor_id, operation, key_hash, fingerprint)
 VALUES (:actor_id, :operation, :key_hash, :fingerprint)
-ON CONFLICT DO NOTHING
+ON CONFLICT (actor_id, operation, key_hash) DO UPDATE
+SET fingerprint = excluded.fingerprint, result_id = NULL, created_at = now()
+WHERE idempotency_keys.created_at < now() - interval '24 hours'
 RETURNING idempotency_keys.created_at;
 
 -- name: delete_old_idempotency_keys :exec

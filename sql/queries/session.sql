@@ -16,9 +16,13 @@ RETURNING sessions.*;
 INSERT INTO session_tokens (hash, session_id) VALUES (:hash, :session_id);
 
 -- name: delete_dead_sessions :exec
--- Sessions that ended or ran out so long ago that nobody asks about them any more
+-- Some of the sessions that ended or ran out so long ago that nobody asks about them any more
 DELETE FROM sessions
-WHERE sessions.expires_at < now() - interval '30 days' OR sessions.ended_at < now() - interval '30 days';
+WHERE sessions.id IN (
+  (SELECT id FROM sessions WHERE expires_at < now() - interval '30 days' LIMIT 5000)
+  UNION
+  (SELECT id FROM sessions WHERE ended_at < now() - interval '30 days' LIMIT 5000)
+);
 
 -- name: end_session :one Session
 -- Ended for good; no row when it had ended before

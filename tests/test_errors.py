@@ -43,8 +43,9 @@ WRONG = {
     "argument": "{ users(first: 0) { totalCount } }",
     "cursor": '{ users(after: "x") { totalCount } }',
     "id": '{ node(id: "x") { id } }',
-    "cost": "{ users(first: 100) { nodes { sessions(first: 100) { nodes { %s } } } } }"
-    % " ".join(f"{alias}: user {{ id }}" for alias in "abcde"),
+    "cost": "{ users(first: 100) { nodes { sessions(first: 100) { nodes { "
+    + " ".join(f"{alias}: user {{ id }}" for alias in "abcde")
+    + " } } } } }",
     "tokens": "{ __typename " + "a: __typename " * 400 + "}",
     "operation": "query A { __typename } query B { __typename }",
     "nobody": "{ users { totalCount } roles { id } auditEvents { totalCount } }",

@@ -117,10 +117,13 @@ CREATE TABLE sessions (
   user_id uuid NOT NULL,
   ip inet,
   user_agent text,
+  device text,
   created_at timestamp with time zone NOT NULL DEFAULT now(),
   last_seen_at timestamp with time zone NOT NULL DEFAULT now(),
+  idle_expires_at timestamp with time zone NOT NULL,
   expires_at timestamp with time zone NOT NULL,
   ended_at timestamp with time zone,
+  CONSTRAINT sessions_device_length CHECK ((char_length(device) <= 255)),
   CONSTRAINT sessions_pkey PRIMARY KEY (id),
   CONSTRAINT sessions_user_agent_length CHECK ((char_length(user_agent) <= 255)),
   CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
@@ -137,6 +140,7 @@ CREATE TABLE ssh_keys (
   last_used_at timestamp with time zone,
   CONSTRAINT ssh_keys_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 31))),
   CONSTRAINT ssh_keys_pkey PRIMARY KEY (id),
+  CONSTRAINT ssh_keys_public_key_length CHECK ((char_length(public_key) <= 16384)),
   CONSTRAINT ssh_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 );
 
@@ -191,8 +195,8 @@ CREATE TABLE users (
   CONSTRAINT users_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES plans(id),
   CONSTRAINT users_role_id_fkey FOREIGN KEY (role_id) REFERENCES roles(id),
   CONSTRAINT users_settings_object CHECK (((jsonb_typeof(settings) = 'object'::text) AND (octet_length((settings)::text) <= 16384))),
-  CONSTRAINT users_suspended_by_fkey FOREIGN KEY (suspended_by) REFERENCES users(id) ON DELETE SET NULL,
-  CONSTRAINT users_suspension_whole CHECK (((suspended_at IS NOT NULL) OR ((suspended_reason IS NULL) AND (suspended_until IS NULL) AND (suspended_by IS NULL)))),
+  CONSTRAINT users_suspended_reason_length CHECK ((char_length(suspended_reason) <= 1024)),
+  CONSTRAINT users_suspension_complete CHECK (((suspended_at IS NOT NULL) OR ((suspended_reason IS NULL) AND (suspended_until IS NULL) AND (suspended_by IS NULL)))),
   CONSTRAINT users_tier_known CHECK ((tier = ANY (ARRAY['FREE'::text, 'PAID'::text, 'EDUCATIONAL'::text, 'ENTERPRISE'::text]))),
   CONSTRAINT users_username_length CHECK (((char_length(username) >= 1) AND (char_length(username) <= 191)))
 );
@@ -201,7 +205,9 @@ CREATE INDEX api_key_secrets_api_key_id_idx ON api_key_secrets USING btree (api_
 
 CREATE INDEX api_key_secrets_expires_at_idx ON api_key_secrets USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 
-CREATE UNIQUE INDEX api_keys_name_key ON api_keys USING btree (user_id, lower(name));
+CREATE INDEX api_keys_expires_at_idx ON api_keys USING btree (expires_at) WHERE (expires_at IS NOT NULL);
+
+CREATE UNIQUE INDEX api_keys_name_key ON api_keys USING btree (user_id, fold(name));
 
 CREATE INDEX api_keys_user_id_idx ON api_keys USING btree (user_id, id);
 
@@ -217,13 +223,15 @@ CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (cr
 
 CREATE UNIQUE INDEX plans_default_key ON plans USING btree (is_default) WHERE is_default;
 
-CREATE UNIQUE INDEX plans_name_key ON plans USING btree (lower(name));
+CREATE UNIQUE INDEX plans_name_key ON plans USING btree (fold(name));
 
-CREATE UNIQUE INDEX roles_name_key ON roles USING btree (lower(name));
+CREATE UNIQUE INDEX roles_name_key ON roles USING btree (fold(name));
 
 CREATE UNIQUE INDEX servers_external_id_key ON servers USING btree (external_id);
 
 CREATE INDEX servers_owner_id_idx ON servers USING btree (owner_id, id);
+
+CREATE INDEX servers_search_idx ON servers USING gin (fold(name) gin_trgm_ops);
 
 CREATE INDEX session_tokens_session_id_idx ON session_tokens USING btree (session_id);
 
@@ -235,9 +243,9 @@ CREATE INDEX sessions_user_id_all_idx ON sessions USING btree (user_id);
 
 CREATE INDEX sessions_user_id_idx ON sessions USING btree (user_id, id) WHERE (ended_at IS NULL);
 
-CREATE UNIQUE INDEX ssh_keys_fingerprint_key ON ssh_keys USING btree (fingerprint);
+CREATE UNIQUE INDEX ssh_keys_fingerprint_key ON ssh_keys USING btree (fingerprint, user_id);
 
-CREATE UNIQUE INDEX ssh_keys_name_key ON ssh_keys USING btree (user_id, lower(name));
+CREATE UNIQUE INDEX ssh_keys_name_key ON ssh_keys USING btree (user_id, fold(name));
 
 CREATE INDEX ssh_keys_user_id_idx ON ssh_keys USING btree (user_id, id);
 
@@ -247,9 +255,9 @@ CREATE INDEX subusers_user_id_idx ON subusers USING btree (user_id, id);
 
 CREATE INDEX users_created_at_idx ON users USING btree (created_at, id);
 
-CREATE INDEX users_email_idx ON users USING btree (COALESCE(lower(email), ''::text), id);
+CREATE INDEX users_email_idx ON users USING btree (COALESCE(fold(email), ''::text), id);
 
-CREATE UNIQUE INDEX users_email_key ON users USING btree (lower(email));
+CREATE UNIQUE INDEX users_email_key ON users USING btree (fold(email));
 
 CREATE UNIQUE INDEX users_external_id_key ON users USING btree (external_id);
 
@@ -261,13 +269,11 @@ CREATE INDEX users_role_id_idx ON users USING btree (role_id, id);
 
 CREATE INDEX users_search_idx ON users USING gin (search_text(username, email, first_name, last_name, display_name) gin_trgm_ops);
 
-CREATE INDEX users_suspended_by_idx ON users USING btree (suspended_by) WHERE (suspended_by IS NOT NULL);
-
 CREATE INDEX users_suspended_idx ON users USING btree (created_at, id) WHERE (suspended_at IS NOT NULL);
 
-CREATE INDEX users_username_idx ON users USING btree (COALESCE(lower(username), ''::text), id);
+CREATE INDEX users_username_idx ON users USING btree (COALESCE(fold(username), ''::text), id);
 
-CREATE UNIQUE INDEX users_username_key ON users USING btree (lower(username));
+CREATE UNIQUE INDEX users_username_key ON users USING btree (fold(username));
 
 CREATE OR REPLACE FUNCTION count_version()
  RETURNS trigger
@@ -282,19 +288,37 @@ BEGIN
 END
 $function$;
 
-CREATE OR REPLACE FUNCTION is_live(ended_at timestamp with time zone, expires_at timestamp with time zone, last_seen_at timestamp with time zone)
+CREATE OR REPLACE FUNCTION fold(value text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN translate(lower((replace(NORMALIZE(value, NFKC), 'İ'::text, 'i̇'::text) COLLATE roster)), 'ς'::text, 'σ'::text);
+
+CREATE OR REPLACE FUNCTION in_force(until timestamp with time zone)
  RETURNS boolean
  LANGUAGE sql
  STABLE PARALLEL SAFE
-AS $function$ SELECT ended_at IS NULL AND expires_at > now() AND last_seen_at > now() - session_idle() $function$;
+RETURN ((until IS NULL) OR (until > now()));
+
+CREATE OR REPLACE FUNCTION is_live(ended_at timestamp with time zone, expires_at timestamp with time zone, idle_expires_at timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN ((ended_at IS NULL) AND (expires_at > now()) AND (idle_expires_at > now()));
+
+CREATE OR REPLACE FUNCTION is_stale(recorded_at timestamp with time zone, every interval)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN ((recorded_at IS NULL) OR (recorded_at < (now() - every)));
 
 CREATE OR REPLACE FUNCTION is_suspended(suspended_at timestamp with time zone, suspended_until timestamp with time zone)
  RETURNS boolean
  LANGUAGE sql
  STABLE PARALLEL SAFE
-AS $function$ SELECT suspended_at IS NOT NULL AND (suspended_until IS NULL OR suspended_until > now()) $function$;
+RETURN ((suspended_at IS NOT NULL) AND in_force(suspended_until));
 
-CREATE OR REPLACE FUNCTION refuse_change()
+CREATE OR REPLACE FUNCTION reject_change()
  RETURNS trigger
  LANGUAGE plpgsql
 AS $function$
@@ -303,40 +327,20 @@ BEGIN
 END
 $function$;
 
+CREATE OR REPLACE FUNCTION search_pattern(value text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN (('%'::text || replace(replace(replace(fold(value), '\'::text, '\\'::text), '%'::text, '\%'::text), '_'::text, '\_'::text)) || '%'::text);
+
 CREATE OR REPLACE FUNCTION search_text(username text, email text, first_name text, last_name text, display_name text)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-AS $function$
-  SELECT lower(coalesce(username, '') || E'\n' || coalesce(email, '') || E'\n'
-    || coalesce(first_name, '') || ' ' || coalesce(last_name, '') || E'\n' || coalesce(display_name, ''))
-$function$;
-
-CREATE OR REPLACE FUNCTION session_idle()
- RETURNS interval
- LANGUAGE sql
- STABLE PARALLEL SAFE
-AS $function$
-  SELECT make_interval(secs => CAST(coalesce(nullif(current_setting('roster.session_idle', true), ''), '604800') AS float8))
-$function$;
-
-CREATE OR REPLACE FUNCTION users_matching(search text, by_tier text, by_role_id uuid, by_plan_id uuid, by_suspended boolean, by_two_factor_enabled boolean, by_email_verified boolean, created_after timestamp with time zone, created_before timestamp with time zone)
- RETURNS SETOF users
- LANGUAGE sql
- STABLE
-AS $function$
-  SELECT users.*
-  FROM users
-  WHERE (search IS NULL OR search_text(username, email, first_name, last_name, display_name) LIKE search)
-    AND (by_tier IS NULL OR tier = by_tier)
-    AND (by_role_id IS NULL OR role_id = by_role_id)
-    AND (by_plan_id IS NULL OR plan_id = by_plan_id)
-    AND (by_suspended IS NULL OR is_suspended(suspended_at, suspended_until) = by_suspended)
-    AND (by_two_factor_enabled IS NULL OR two_factor_enabled = by_two_factor_enabled)
-    AND (by_email_verified IS NULL OR email_verified = by_email_verified)
-    AND (created_after IS NULL OR created_at > created_after)
-    AND (created_before IS NULL OR created_at < created_before)
-$function$;
+RETURN fold(((((((((COALESCE(username, ''::text) || '
+'::text) || COALESCE(email, ''::text)) || '
+'::text) || COALESCE(first_name, ''::text)) || ' '::text) || COALESCE(last_name, ''::text)) || '
+'::text) || COALESCE(display_name, ''::text)));
 
 CREATE OR REPLACE FUNCTION uuid_v7()
  RETURNS uuid
@@ -351,8 +355,14 @@ AS $function$
   FROM (SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) AS micros) AS instant
 $function$;
 
-CREATE TRIGGER audit_events_append_only BEFORE DELETE OR UPDATE ON audit_events FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE OR REPLACE FUNCTION uuid_v7_at(instant timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE PARALLEL SAFE STRICT
+RETURN (rpad(lpad(to_hex(GREATEST(((EXTRACT(epoch FROM instant) * (1000)::numeric))::bigint, (0)::bigint)), 12, '0'::text), 32, '0'::text))::uuid;
 
-CREATE TRIGGER audit_events_no_truncate BEFORE TRUNCATE ON audit_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER audit_events_append_only BEFORE DELETE OR UPDATE ON audit_events FOR EACH ROW EXECUTE FUNCTION reject_change();
+
+CREATE TRIGGER audit_events_no_truncate BEFORE TRUNCATE ON audit_events FOR EACH STATEMENT EXECUTE FUNCTION reject_change();
 
 CREATE TRIGGER users_count_version BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION count_version();

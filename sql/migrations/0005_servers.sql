@@ -1,9 +1,9 @@
--- Servers and the people on them.
+-- Servers, and the users who have access to them.
 
 CREATE TABLE servers (
   id uuid CONSTRAINT servers_pkey PRIMARY KEY DEFAULT uuid_v7(),
-  name text NOT NULL,
-  external_id text,
+  name text COLLATE "C" NOT NULL,
+  external_id text COLLATE "C",
   owner_id uuid NOT NULL CONSTRAINT servers_owner_id_fkey REFERENCES users,
   created_at timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT servers_name_length CHECK (char_length(name) BETWEEN 1 AND 255),
@@ -11,6 +11,7 @@ CREATE TABLE servers (
 );
 CREATE UNIQUE INDEX servers_external_id_key ON servers (external_id);
 CREATE INDEX servers_owner_id_idx ON servers (owner_id, id);
+CREATE INDEX servers_search_idx ON servers USING gin (fold(name) gin_trgm_ops);
 
 CREATE TABLE subusers (
   id uuid CONSTRAINT subusers_pkey PRIMARY KEY DEFAULT uuid_v7(),

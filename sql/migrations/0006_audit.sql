@@ -1,13 +1,13 @@
--- What was done, by whom; and which requests were already answered.
+-- The audit log, and the requests that were already answered.
 
--- No foreign keys: an event outlives the people and things that it names.
+-- No foreign keys: an event outlives the users and objects that it names.
 CREATE TABLE audit_events (
   id uuid CONSTRAINT audit_events_pkey PRIMARY KEY DEFAULT uuid_v7(),
-  event text NOT NULL,
+  event text COLLATE "C" NOT NULL,
   actor_id uuid,
   impersonator_id uuid,
   credential text,
-  target_type text,
+  target_type text COLLATE "C",
   target_id uuid,
   owner_id uuid,
   changes jsonb NOT NULL DEFAULT '{}',
@@ -21,9 +21,9 @@ CREATE INDEX audit_events_target_id_idx ON audit_events (target_id, id);
 CREATE INDEX audit_events_event_idx ON audit_events (event, id);
 
 CREATE TRIGGER audit_events_append_only BEFORE UPDATE OR DELETE ON audit_events
-  FOR EACH ROW EXECUTE FUNCTION refuse_change();
+FOR EACH ROW EXECUTE FUNCTION reject_change();
 CREATE TRIGGER audit_events_no_truncate BEFORE TRUNCATE ON audit_events
-  FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+FOR EACH STATEMENT EXECUTE FUNCTION reject_change();
 
 CREATE TABLE idempotency_keys (
   actor_id uuid NOT NULL,

@@ -1,74 +1,87 @@
+-- name: api_key_name_is_taken :value
+-- Whether another key of the user that has not expired has the name
+SELECT EXISTS(
+  SELECT FROM api_keys
+  WHERE
+    api_keys.user_id = :user_id
+    AND fold(api_keys.name) = fold(:name)
+    AND in_force(api_keys.expires_at)
+    AND api_keys.id IS DISTINCT FROM CAST(:id AS uuid)
+);
+
 -- name: api_keys_by_id :many ApiKey
 -- API keys by id
-SELECT api_keys.id AS key, api_keys.* FROM api_keys WHERE api_keys.id = ANY (CAST(:keys AS uuid[]));
+SELECT api_keys.id AS key, api_keys.* FROM api_keys WHERE api_keys.id = ANY(CAST(:keys AS uuid[]));
 
--- name: api_keys_by_user :many ApiKey
--- API keys of each user, newest first
-SELECT keys.key, page.*
-FROM unnest(CAST(:keys AS uuid[])) AS keys (key)
-CROSS JOIN LATERAL (
-  SELECT api_keys.* FROM api_keys
-  WHERE api_keys.user_id = keys.key
-    AND (CAST(:low AS uuid) IS NULL OR api_keys.id > CAST(:low AS uuid))
-    AND (CAST(:high AS uuid) IS NULL OR api_keys.id < CAST(:high AS uuid))
-  ORDER BY CASE WHEN CAST(:ascending AS boolean) THEN api_keys.id END, api_keys.id DESC
-  LIMIT :limit
-) AS page;
+-- name: api_keys_by_user :list ApiKey
+-- API keys of a user
+SELECT api_keys.* FROM api_keys WHERE api_keys.user_id = :key;
 
--- name: count_api_keys_by_user :many
--- How many API keys each user has
-SELECT api_keys.user_id AS key, count(*) AS count
-FROM api_keys
-WHERE api_keys.user_id = ANY (CAST(:keys AS uuid[]))
-GROUP BY api_keys.user_id;
-
--- name: count_api_keys_of_user :value
--- How many API keys the user has; run under the lock on the user
-SELECT count(*) FROM api_keys WHERE api_keys.user_id = :user_id;
+-- name: count_valid_api_keys :value
+-- The number of a user's API keys that have not expired; run it while the user is locked
+SELECT count(*) FROM api_keys WHERE api_keys.user_id = :user_id AND in_force(api_keys.expires_at);
 
 -- name: create_api_key :one ApiKey
--- A new key; its secret is kept apart
+-- Create a key; its secret is stored separately
 INSERT INTO api_keys (user_id, name, prefix, permissions, allowed_ips, expires_at)
 VALUES (:user_id, :name, :prefix, CAST(:permissions AS text[]), CAST(:allowed_ips AS cidr[]), :expires_at)
 RETURNING api_keys.*;
 
 -- name: create_api_key_secret :exec
--- The hash by which the key is found
+-- Store the hash by which a key is found
 INSERT INTO api_key_secrets (hash, api_key_id) VALUES (:hash, :api_key_id);
 
 -- name: delete_api_key :one
--- The key and its secrets
+-- Delete a key and its secrets
 DELETE FROM api_keys WHERE api_keys.id = :id RETURNING api_keys.id;
 
--- name: delete_expired_secrets :exec
--- Old secrets of rotated keys whose grace is over
-DELETE FROM api_key_secrets WHERE api_key_secrets.expires_at < now();
+-- name: delete_expired_api_key :one ApiKey
+-- Delete a key of a user that expired, so that its name is free again
+DELETE FROM api_keys
+WHERE api_keys.user_id = :user_id AND fold(api_keys.name) = fold(:name) AND NOT in_force(api_keys.expires_at)
+RETURNING api_keys.*;
+
+-- name: delete_expired_api_key_secrets :many
+-- Delete old secrets of rotated keys after their grace period
+DELETE FROM api_key_secrets WHERE NOT in_force(api_key_secrets.expires_at) RETURNING api_key_secrets.api_key_id;
+
+-- name: delete_expired_api_keys :many
+-- Delete some of the keys that expired 30 days ago
+DELETE FROM api_keys
+WHERE
+  api_keys.id IN (
+    SELECT expired.id FROM api_keys AS expired WHERE expired.expires_at < now() - interval '30 days' LIMIT 1000
+  )
+RETURNING api_keys.id;
 
 -- name: expire_api_key_secrets :exec
--- The secrets so far hold for the grace, in seconds, and never longer than before
+-- End the current secrets of a key after a grace period in seconds, or earlier if they end earlier
 UPDATE api_key_secrets
 SET expires_at = least(api_key_secrets.expires_at, now() + make_interval(secs => :grace))
 WHERE api_key_secrets.api_key_id = :api_key_id;
 
 -- name: lock_api_key :one ApiKey
--- One key, held until the transaction ends
+-- One key, locked until the transaction ends
 SELECT api_keys.* FROM api_keys WHERE api_keys.id = :id FOR UPDATE;
 
+-- name: record_api_key_use :exec
+-- Record the use of a key, at most once a minute
+UPDATE api_keys SET last_used_at = now()
+WHERE api_keys.id = :id AND is_stale(api_keys.last_used_at, interval '1 minute');
+
 -- name: rotate_api_key :one ApiKey
--- The prefix of the new secret
+-- Store the prefix of a key's new secret
 UPDATE api_keys SET prefix = :prefix WHERE api_keys.id = :id RETURNING api_keys.*;
 
--- name: touch_api_key :exec
--- Used now; written at most once a minute
-UPDATE api_keys SET last_used_at = now()
-WHERE api_keys.id = :id
-  AND (api_keys.last_used_at IS NULL OR api_keys.last_used_at < now() - interval '1 minute');
-
 -- name: update_api_key :one ApiKey
--- What `changes` names gets its value, null included; the rest stays
+-- Set the columns that `changes` names, to null too; the others keep their values
 UPDATE api_keys
-SET (name, permissions, allowed_ips, expires_at) = (
-  SELECT name, permissions, allowed_ips, expires_at FROM jsonb_populate_record(api_keys, CAST(:changes AS jsonb))
-)
-WHERE api_keys.id = :id
+SET
+  name = changed.name,
+  permissions = changed.permissions,
+  allowed_ips = changed.allowed_ips,
+  expires_at = changed.expires_at
+FROM api_keys AS present
+CROSS JOIN LATERAL jsonb_populate_record(present, CAST(:changes AS jsonb)) AS changed
+WHERE api_keys.id = :id AND present.id = api_keys.id
 RETURNING api_keys.*;

@@ -1,5 +1,5 @@
 -- name: lock_bootstrap :exec
--- One process at a time makes the root account
+-- Only one process at a time creates the root account
 SELECT pg_advisory_xact_lock(:lock);
 
 -- name: ping :value

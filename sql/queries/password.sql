@@ -1,0 +1,40 @@
+-- name: lock_password_hash :one
+-- The hash of a user's password, locked until the transaction ends
+SELECT credentials.password_hash FROM credentials WHERE credentials.user_id = :user_id FOR UPDATE;
+
+-- name: login_candidate :one
+-- The user of an id, an email address, or a username, with the hash of the password; the other two are null
+SELECT
+  users.id,
+  users.username,
+  users.email,
+  users.first_name,
+  users.last_name,
+  users.display_name,
+  users.role_id,
+  users.suspended_at,
+  roles.permissions AS role_permissions,
+  credentials.password_hash,
+  is_suspended(users.suspended_at, users.suspended_until) AS suspended
+FROM users
+INNER JOIN roles ON users.role_id = roles.id
+LEFT JOIN credentials ON users.id = credentials.user_id
+WHERE
+  users.id = CAST(:id AS uuid)
+  OR fold(users.email) = fold(:email)
+  OR fold(users.username) = fold(:username);
+
+-- name: passwords_by_user :many
+-- When each user set the password; no row for users without one
+SELECT credentials.user_id AS key, credentials.changed_at
+FROM credentials
+WHERE credentials.user_id = ANY(CAST(:keys AS uuid[]));
+
+-- name: remove_password :one
+-- Remove the password of a user; no row if there was none
+DELETE FROM credentials WHERE credentials.user_id = :user_id RETURNING credentials.user_id;
+
+-- name: set_password :exec
+-- Set the password of a user
+INSERT INTO credentials (user_id, password_hash) VALUES (:user_id, :password_hash)
+ON CONFLICT (user_id) DO UPDATE SET password_hash = excluded.password_hash, changed_at = now();

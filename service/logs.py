@@ -1,4 +1,4 @@
-"""How the service tells its operator what happens: structured lines, without secrets."""
+"""The log of the service: structured lines, without secrets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from structlog.typing import ExcInfo
 
 from service.settings import Settings
 
-# SECURITY: whatever is logged under such a name is a secret, or may hold one
+# SECURITY: values with such a name are secrets or may contain one, so they are never logged
 _SECRET = ("authorization", "cookie", "password", "secret", "token", "variables")
 
 
@@ -25,9 +25,10 @@ def _redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Muta
 
 
 def trace(exc_info: ExcInfo) -> str:
-    """Where an error came from and of what kind it is, with those behind it, oldest first.
+    """Return the stack and the type of an error and of the errors that caused it, oldest first.
 
-    SECURITY: no messages. PostgreSQL's quote whole rows, password hashes among them, and others quote their arguments.
+    SECURITY: messages are left out. Those of PostgreSQL quote whole rows, with password hashes, and others quote their
+    arguments.
     """
     parts: list[str] = []
     error: BaseException | None = exc_info[1]
@@ -40,10 +41,10 @@ def trace(exc_info: ExcInfo) -> str:
 
 
 def _kind(error: BaseException) -> str:
-    """The error's type, and the names that PostgreSQL gives with it."""
+    """Return the type of an error, and the names that PostgreSQL adds to it."""
     names = {name: getattr(error, name, None) for name in ("sqlstate", "constraint_name", "table_name", "column_name")}
-    told = ", ".join(f"{name}={value}" for name, value in names.items() if isinstance(value, str))
-    return f"{type(error).__module__}.{type(error).__qualname__}" + (f" ({told})" if told else "")
+    details = ", ".join(f"{name}={value}" for name, value in names.items() if isinstance(value, str))
+    return f"{type(error).__module__}.{type(error).__qualname__}" + (f" ({details})" if details else "")
 
 
 def _trace_as_text(output: TextIO, exc_info: ExcInfo) -> None:
@@ -51,7 +52,7 @@ def _trace_as_text(output: TextIO, exc_info: ExcInfo) -> None:
 
 
 def configure(settings: Settings) -> None:
-    """Sets up structlog, and the standard library's loggers through it; lines go to standard error."""
+    """Set up structlog and the standard library's loggers. Lines go to standard error."""
     as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -79,7 +80,7 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
-    # What libraries tell of their routine says nothing that the service does not say itself
+    # The routine messages of these libraries only repeat what the service logs itself
     for name in ("databases", "uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True

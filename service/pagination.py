@@ -1,7 +1,6 @@
-"""What a page of a list is: its arguments, its cursors, and the connection that it is served as (Relay Cursor
-Connections).
+"""Pages of lists: their arguments, cursors, and connections (Relay Cursor Connections specification).
 
-Cursors are keysets: the position of a row in the list's order, and its id. A page costs the same wherever it lies.
+A cursor is a keyset: the position of a row in the order of the list, and its id. Every page costs the same.
 """
 
 from __future__ import annotations
@@ -9,38 +8,38 @@ from __future__ import annotations
 import base64
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
 import strawberry
 from graphql import GraphQLError
 
-from service.access import Open
+from service import limits
+from service.access.rules import Open
+from service.database.pages import BY_ID, Bounds, Order
 from service.errors import bad_input
-from service.formats import parse_id
+from service.parsing import parse_id
 
-DEFAULT_SIZE = 20
-LARGEST_SIZE = 100
-LARGEST_OFFSET = 1_000_000
 T = TypeVar("T")
 
 
 class Cursor(NamedTuple):
-    """A place in a list: the row's position in the order (None where the order is that of the ids) and its id."""
+    """A place in a list: the row's position in the order (None where the order is that of the ids), and its id."""
 
     order: str
     position: str | None
     id: str
 
     def encode(self) -> str:
-        """The opaque text that clients hand back."""
+        """Return the opaque text for clients."""
         return base64.urlsafe_b64encode(orjson.dumps(list(self))).rstrip(b"=").decode()
 
     @classmethod
     def decode(cls, text: str, order: str, argument: str, *, positions: bool) -> Cursor:
-        """The place that a client's cursor names; BAD_USER_INPUT for anything that this list did not give.
+        """Return the place of a client's cursor. Raise BAD_USER_INPUT for a text that is not a cursor of this list.
 
-        `positions` says whether the list's order has them.
+        `positions` says whether the list's order has positions.
         """
         try:
             padded = text.encode("ascii") + b"=" * (-len(text) % 4)
@@ -49,81 +48,99 @@ class Cursor(NamedTuple):
             if given != order or not fits:
                 raise ValueError
             return cls(order, position, parse_id(row_id))
-        except (ValueError, TypeError, GraphQLError) as error:  # binascii, JSON and Unicode errors are ValueErrors
-            raise bad_input(f"`{argument}` is no cursor of this list", argument=argument) from error
+        except (ValueError, TypeError, GraphQLError) as error:  # binascii, JSON, and Unicode errors are ValueErrors
+            raise bad_input(f"{argument} is not a cursor of this list.", argument=argument) from error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Window:
-    """The rows that a page's arguments ask for: between two cursors, scanned in one direction, up to a limit."""
+    """The rows that the arguments of a page request: between two cursors, in one direction, up to a number."""
 
-    order: str
-    size: int
-    backward: bool
-    after: Cursor | None
-    before: Cursor | None
+    name: str  # of the order; cursors of another order are rejected
+    size: int = limits.DEFAULT_PAGE_SIZE
+    backward: bool = False
+    after: Cursor | None = None
+    before: Cursor | None = None
     offset: int = 0
+    order: Order = BY_ID
+    descending: bool = True
 
     @classmethod
     def of(
         cls,
-        order: str,
-        first: int | None,
-        after: str | None,
-        last: int | None,
-        before: str | None,
+        name: str,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
         *,
         offset: int | None = None,
-        positions: bool = False,
+        order: Order = BY_ID,
+        descending: bool = True,
     ) -> Window:
-        """The window of a field's arguments; BAD_USER_INPUT where they are out of range or contradict each other."""
+        """Return the window of a field's arguments. Raise BAD_USER_INPUT if they are out of range or contradictory."""
         if first is not None and last is not None:
-            raise bad_input("`first` and `last` exclude each other", argument="last")
-        for name, value in (("first", first), ("last", last)):
-            if value is not None and not 1 <= value <= LARGEST_SIZE:
-                raise bad_input(f"`{name}` must be between 1 and {LARGEST_SIZE}", argument=name)
-        if offset is not None and not 0 <= offset <= LARGEST_OFFSET:
-            raise bad_input(f"`offset` must be between 0 and {LARGEST_OFFSET}", argument="offset")
+            raise bad_input("first and last cannot be combined.", argument="last")
+        for argument, value in (("first", first), ("last", last)):
+            if value is not None and not 1 <= value <= limits.PAGE_SIZE:
+                raise bad_input(f"{argument} must be between 1 and {limits.PAGE_SIZE}.", argument=argument)
+        if offset is not None and not 0 <= offset <= limits.OFFSET:
+            raise bad_input(f"offset must be between 0 and {limits.OFFSET}.", argument="offset")
+        positions = order.column is not None
         return cls(
-            order,
-            (last or DEFAULT_SIZE) if last is not None else (first or DEFAULT_SIZE),
+            name,
+            first or last or limits.DEFAULT_PAGE_SIZE,
             last is not None,
-            None if after is None else Cursor.decode(after, order, "after", positions=positions),
-            None if before is None else Cursor.decode(before, order, "before", positions=positions),
+            None if after is None else Cursor.decode(after, name, "after", positions=positions),
+            None if before is None else Cursor.decode(before, name, "before", positions=positions),
             offset or 0,
+            order,
+            descending,
         )
 
-    def ids(self, *, descending: bool) -> dict[str, Any]:
-        """Parameters of a statement over a list in the order of its ids."""
-        low, high = (self.before, self.after) if descending else (self.after, self.before)
-        return {
-            "low": None if low is None else low.id,
-            "high": None if high is None else high.id,
-            "ascending": self.backward is descending,
-            "limit": self.size + 1,
-        }
+    @cached_property
+    def _ends(self) -> tuple[Cursor | None, Cursor | None]:
+        return (self.before, self.after) if self.descending else (self.after, self.before)
+
+    @property
+    def bounds(self) -> Bounds:
+        """The form of the page, for its query."""
+        low, high = self._ends
+        scan_descending = self.descending is not self.backward
+        return Bounds(self.order, scan_descending, low is not None, high is not None, self.offset > 0)
+
+    @property
+    def parameters(self) -> tuple[tuple[str, Any], ...]:
+        """The parameters of the page's query; it returns one row more, to tell whether there are more."""
+        found: list[tuple[str, Any]] = [("limit", self.size + 1)]
+        for name, cursor in zip(("low", "high"), self._ends, strict=True):
+            if cursor is not None:
+                found += [(name, cursor.position), (f"{name}_id", cursor.id)]
+        if self.offset:
+            found.append(("offset", self.offset))
+        return tuple(found)
 
 
-@strawberry.type(description="Where a page lies in its list")
+@strawberry.type(description="Position of a page in its list")
 class PageInfo(Open):
     """Relay's PageInfo."""
 
     has_next_page: bool = strawberry.field(description="Indicates whether more items follow this page")
     has_previous_page: bool = strawberry.field(description="Indicates whether items precede this page")
-    start_cursor: str | None = strawberry.field(description="Cursor of the page's first item")
-    end_cursor: str | None = strawberry.field(description="Cursor of the page's last item")
+    start_cursor: str | None = strawberry.field(description="Cursor of the first item of the page")
+    end_cursor: str | None = strawberry.field(description="Cursor of the last item of the page")
 
 
-@strawberry.type(description="One item of a page, with its cursor")
+@strawberry.type(description="Item of a page, with its cursor")
 class Edge(Open, Generic[T]):
     """Relay's XEdge."""
 
-    cursor: str = strawberry.field(description="Place of the item in the list, for `after` and `before`")
-    node: T = strawberry.field(description="Item itself")
+    cursor: str = strawberry.field(description="Position of the item in the list, for the arguments after and before")
+    node: T = strawberry.field(description="Item")
 
 
 class Page:
-    """A page of rows, and how to count the whole list when `totalCount` is selected."""
+    """A page of rows. `count` returns the size of the whole list, if `totalCount` is selected."""
 
     def __init__(self, window: Window, rows: Sequence[Any], count: Callable[[], Awaitable[int]]) -> None:
         more = len(rows) > window.size
@@ -136,8 +153,8 @@ class Page:
         self._more = more
 
     def cursor(self, row: Any) -> str:
-        """The cursor of one of the page's rows."""
-        return Cursor(self._window.order, row.get("position"), row["id"]).encode()
+        """Return the cursor of one of the page's rows."""
+        return Cursor(self._window.name, row.get("position"), row["id"]).encode()
 
     @property
     def edges(self) -> list[Edge[Any]]:
@@ -146,7 +163,7 @@ class Page:
 
     @property
     def page_info(self) -> PageInfo:
-        """Where the page lies."""
+        """The position of the page in the list."""
         window, rows = self._window, self.nodes
         begun = (window.before if window.backward else window.after) is not None or window.offset > 0
         return PageInfo(
@@ -161,13 +178,13 @@ async def _total_count(root: Page) -> int:
     return await root.count()
 
 
-@strawberry.type(description="A page of a list that can grow (Relay Cursor Connections)")
+@strawberry.type(description="Page of a list (Relay Cursor Connections)")
 class Connection(Open, Generic[T]):
-    """Relay's XConnection, with the nodes by themselves and a count on demand. Served from a Page."""
+    """Relay's XConnection, with the nodes by themselves and a count on demand. Its objects are Pages."""
 
     edges: list[Edge[T]] = strawberry.field(description="Items of the page with their cursors")
-    nodes: list[T] = strawberry.field(description="Items of the page by themselves")
-    page_info: PageInfo = strawberry.field(description="Where the page lies")
+    nodes: list[T] = strawberry.field(description="Items of the page")
+    page_info: PageInfo = strawberry.field(description="Position of the page in the list")
     total_count: int = strawberry.field(
-        resolver=_total_count, description="Number of items in the whole list; computed only when selected"
+        resolver=_total_count, description="Number of items in the whole list; computed only if it is selected"
     )

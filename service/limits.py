@@ -1,0 +1,58 @@
+"""Every limit on names, texts, and numbers of objects. Inputs, statements, and settings take their limits from here.
+
+Lengths are in characters, unless the name says otherwise. A test compares them with the constraints of the database.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Texts
+NAME: Final = 255  # names of people, plans, roles, and servers; external ids
+KEY_NAME: Final = 31  # names of API keys and SSH keys
+DESCRIPTION: Final = 1024
+SUSPENSION_REASON: Final = 1024
+USERNAME: Final = 191  # the operator's policy may allow less
+EMAIL: Final = 254  # RFC 5321, section 4.5.3.1.3
+LANGUAGE: Final = 15
+PASSWORD: Final = 512  # bounds what is hashed; the operator's policy decides what is long enough
+LOGIN: Final = 254  # a username or an email address
+SSH_PUBLIC_KEY: Final = 16_384
+USER_AGENT: Final = 255
+IDEMPOTENCY_KEY: Final = 255
+SEARCH: Final = 128
+LOOKUP_KEY: Final = 512
+EVENT_NAME: Final = 64
+ADDRESS_LINE: Final = 256
+ADDRESS_NAME: Final = 128  # company and city
+ADDRESS_STATE: Final = 64
+POSTAL_CODE: Final = 20
+
+# Numbers of objects
+API_KEYS_PER_USER: Final = 50
+SSH_KEYS_PER_USER: Final = 50
+SUBUSERS_PER_SERVER: Final = 100
+NETWORKS_PER_API_KEY: Final = 50
+PERMISSIONS_PER_ROLE: Final = 200
+PERMISSIONS_PER_API_KEY: Final = 200
+PERMISSIONS_PER_SUBUSER: Final = 100
+SETTINGS_MEMBERS: Final = 256
+FILTER_VALUES: Final = 100
+NODES_PER_QUERY: Final = 100
+LOGINS_PER_REQUEST: Final = 3
+LIST_ITEMS: Final = 1_000  # of any list in the variables
+
+# Pages
+PAGE_SIZE: Final = 100
+DEFAULT_PAGE_SIZE: Final = 20
+OFFSET: Final = 1_000_000
+
+# Values
+INT32: Final = 2_147_483_647
+SAFE_INTEGER: Final = 2**53 - 1  # RFC 8259, section 6: the integers that every JSON client reads exactly
+JSON_DEPTH: Final = 16
+URL: Final = 2048
+AGE: Final = 122  # the oldest age that has been verified
+
+# Times in seconds
+API_KEY_GRACE: Final = 30 * 86_400

@@ -1,4 +1,4 @@
-# With no ROSTER_DATABASE_URL the container runs PostgreSQL itself and keeps its data in /data.
+# Without ROSTER_DATABASE_URL, the container runs its own PostgreSQL, with its data in /data.
 
 FROM python:3.11-slim AS build
 COPY requirements.txt .
@@ -6,8 +6,8 @@ RUN python -m venv /opt/roster \
     && /opt/roster/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
 
 FROM python:3.11-slim
-# SECURITY: the service and its PostgreSQL run as a user who owns the data and nothing else. The number is fixed, so that a
-# mounted folder can be given to it. initdb wants the user to have a name.
+# SECURITY: the service and its PostgreSQL run as a user that owns only the data. The number is fixed, so that the owner
+# of a mounted folder can be set to it. initdb requires that the user has a name.
 RUN groupadd --gid 10001 roster \
     && useradd --uid 10001 --gid roster --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin roster \
     && install --directory --owner=roster --group=roster --mode=0700 /data

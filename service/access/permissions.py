@@ -1,8 +1,9 @@
-"""Which permissions exist, and what does each of them open?
+"""The catalogue of permissions.
 
 A permission is a dotted name, `resource.action`. It belongs to one kind or to several: `servers.read` opens every
-server to an administrator (ADMIN), and the owner's servers to an API key (ACCOUNT). Server permissions carry the names
-of Pterodactyl; the names that Calagopus gives to the same rights are accepted as aliases.
+server to an administrator (ADMIN), and the user's own servers to an API key (ACCOUNT). Server permissions have the
+names of Pterodactyl; Calagopus's names for the same permissions are accepted as aliases. A permission of the kinds
+ADMIN and ACCOUNT is listed when a field requires it; those of the kind SERVER are for the hosting panel.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@strawberry.enum(description="What a permission is about")
+@strawberry.enum(description="Kind of a permission")
 class PermissionKind(Enum):
-    """What a permission is about: every object, one's own account, or one server."""
+    """The objects that a permission applies to: every object, the caller's own account, or one server."""
 
-    ADMIN = strawberry.enum_value("ADMIN", description="Everybody's objects; roles grant it")
-    ACCOUNT = strawberry.enum_value("ACCOUNT", description="One's own account; every signed-in person holds it")
-    SERVER = strawberry.enum_value("SERVER", description="One server; its owner holds it, subusers as granted")
+    ADMIN = strawberry.enum_value("ADMIN", description="Applies to every object; granted by roles")
+    ACCOUNT = strawberry.enum_value("ACCOUNT", description="Applies to your own account; every signed-in user holds it")
+    SERVER = strawberry.enum_value(
+        "SERVER", description="Applies to one server; its owner holds it, subusers if granted"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,81 +41,69 @@ class PermissionInfo:
 
 
 _ADMIN = (
-    ("audit.read", "Audit", "Read the audit events of everybody"),
-    ("ips.assign", "Dedicated IPs", "Assign dedicated IP addresses to users and release them"),
-    ("ips.read", "Dedicated IPs", "List dedicated IP addresses and the users who hold them"),
+    ("audit.read", "Audit", "Read the audit events of every user"),
     ("plans.create", "Plans", "Create plans"),
-    ("plans.delete", "Plans", "Delete plans that nobody uses"),
+    ("plans.delete", "Plans", "Delete plans that are not in use"),
     ("plans.update", "Plans", "Change plans and their limits"),
-    ("roles.create", "Roles", "Create roles from permissions that one holds"),
+    ("roles.create", "Roles", "Create roles, within the caller's own permissions"),
     ("roles.delete", "Roles", "Delete roles that are not built in"),
     ("roles.read", "Roles", "List roles, their permissions and their users"),
-    ("roles.update", "Roles", "Change roles within the permissions that one holds"),
+    ("roles.update", "Roles", "Change roles, within the caller's own permissions"),
     ("servers.create", "Servers", "Create servers for any owner"),
     ("servers.delete", "Servers", "Delete any server"),
-    ("servers.read", "Servers", "Open any server and the list of its subusers"),
-    ("servers.update", "Servers", "Change the subusers of any server"),
-    ("settings.read", "Settings", "Read feature switches and country rules"),
-    ("settings.update", "Settings", "Change feature switches and country rules"),
+    ("servers.read", "Servers", "Read any server and its subusers, and list servers"),
+    ("servers.update", "Servers", "Add, change, and remove the subusers of any server"),
     ("users.billing", "Users", "Read the billing address of any user"),
     ("users.create", "Users", "Create users"),
     ("users.credentials", "Users", "List and delete the API keys and SSH keys of any user"),
     ("users.delete", "Users", "Delete users"),
-    ("users.impersonate", "Users", "Make a link that signs in as another user"),
-    ("users.password", "Users", "Set the password of any user and end that user's sessions"),
-    ("users.plan", "Users", "Move users to another plan"),
-    ("users.read", "Users", "Open any user and search the list of users"),
-    ("users.sessions", "Users", "List and end the sessions of any user"),
-    ("users.suspend", "Users", "Suspend users and lift suspensions"),
-    ("users.two-factor", "Users", "Remove the two-factor authentication of any user"),
-    ("users.update", "Users", "Change the profile, role and limits of any user"),
-    ("wallets.adjust", "Wallets", "Credit and debit the default wallet of any user"),
-    ("wallets.read", "Wallets", "Read the wallets and balances of any user"),
+    ("users.password", "Users", "Set the password of any other user, which ends the user's sessions"),
+    ("users.plan", "Users", "Change the plan of any user"),
+    ("users.read", "Users", "Read any user, and list and search users"),
+    ("users.sessions", "Users", "List and revoke the sessions of any user"),
+    ("users.suspend", "Users", "Suspend and unsuspend users"),
+    ("users.update", "Users", "Change the profile, role, and limits of any user"),
 )
 
 _ACCOUNT = (
-    ("account.email", "Account", "Change the own email address"),
-    ("account.password", "Account", "Change the own password"),
-    ("account.read", "Account", "Read the own profile, plan and limits"),
-    ("account.two-factor", "Account", "Set up and remove the own two-factor authentication"),
-    ("account.update", "Account", "Change the own profile and settings"),
-    ("activity.read", "Account", "Read the audit events of the own account"),
-    ("api-keys.create", "API keys", "Create API keys within the permissions that one holds"),
-    ("api-keys.delete", "API keys", "Delete own API keys"),
-    ("api-keys.read", "API keys", "List own API keys, without their secrets"),
-    ("api-keys.update", "API keys", "Change and rotate own API keys"),
-    ("servers.read", "Servers", "Open the servers that one owns or is a subuser of"),
-    ("sessions.delete", "Sessions", "End own sessions"),
-    ("sessions.read", "Sessions", "List own sessions and issue access tokens for the current one"),
+    ("account.password", "Account", "Change your own password"),
+    ("account.read", "Account", "Read your own profile, plan, and limits"),
+    ("account.update", "Account", "Change your own profile and settings"),
+    ("activity.read", "Account", "Read the audit events of your own account"),
+    ("api-keys.create", "API keys", "Create API keys, within your own permissions"),
+    ("api-keys.delete", "API keys", "Delete your own API keys"),
+    ("api-keys.read", "API keys", "List your own API keys, without their secrets"),
+    ("api-keys.update", "API keys", "Change and rotate your own API keys"),
+    ("servers.read", "Servers", "Read the servers that one owns or is a subuser of"),
+    ("sessions.delete", "Sessions", "End your own sessions"),
+    ("sessions.read", "Sessions", "List your own sessions"),
     ("ssh-keys.create", "SSH keys", "Add SSH keys"),
-    ("ssh-keys.delete", "SSH keys", "Delete own SSH keys"),
-    ("ssh-keys.read", "SSH keys", "List own SSH keys"),
-    ("ssh-keys.update", "SSH keys", "Rename own SSH keys"),
-    ("wallets.create", "Wallets", "Create wallets"),
-    ("wallets.read", "Wallets", "Read own wallets, balances and ledger entries"),
+    ("ssh-keys.delete", "SSH keys", "Delete your own SSH keys"),
+    ("ssh-keys.read", "SSH keys", "List your own SSH keys"),
+    ("ssh-keys.update", "SSH keys", "Rename your own SSH keys"),
 )
 
 _SERVER = (
     ("activity.read", "Activity", "Read the activity log of the server"),
     ("allocation.create", "Allocations", "Add ports to the server"),
     ("allocation.delete", "Allocations", "Remove ports from the server"),
-    ("allocation.read", "Allocations", "See all ports of the server, not only the primary one"),
-    ("allocation.update", "Allocations", "Choose the primary port and edit the notes of ports"),
+    ("allocation.read", "Allocations", "List all ports of the server, not only the primary one"),
+    ("allocation.update", "Allocations", "Choose the primary port, and edit the notes of ports"),
     ("backup.create", "Backups", "Make backups"),
     ("backup.delete", "Backups", "Delete backups"),
     ("backup.download", "Backups", "Download backups, which hold every file of the server"),
     ("backup.read", "Backups", "List backups"),
     ("backup.restore", "Backups", "Restore a backup, which may replace every file of the server"),
     ("control.console", "Console", "Send commands to the console"),
-    ("control.restart", "Console", "Restart the server, without a way to leave it stopped"),
+    ("control.restart", "Console", "Restart the server, without leaving it stopped"),
     ("control.start", "Console", "Start the server"),
     ("control.stop", "Console", "Stop the server"),
     ("database.create", "Databases", "Create databases"),
     ("database.delete", "Databases", "Delete databases with their data"),
     ("database.read", "Databases", "List databases"),
     ("database.update", "Databases", "Rotate the password of a database"),
-    ("database.view_password", "Databases", "See the passwords of databases"),
-    ("file.archive", "Files", "Pack files into archives and unpack archives"),
+    ("database.view_password", "Databases", "Read the passwords of databases"),
+    ("file.archive", "Files", "Create and extract archives"),
     ("file.create", "Files", "Create and upload files and folders"),
     ("file.delete", "Files", "Delete files and folders"),
     ("file.read", "Files", "List folders, without opening the files in them"),
@@ -126,12 +117,12 @@ _SERVER = (
     ("settings.reinstall", "Settings", "Reinstall the server"),
     ("settings.rename", "Settings", "Rename the server and edit its description"),
     ("startup.docker-image", "Startup", "Choose the container image that the server runs"),
-    ("startup.read", "Startup", "See the start-up variables"),
+    ("startup.read", "Startup", "Read the start-up variables"),
     ("startup.update", "Startup", "Change the start-up variables"),
-    ("user.create", "Subusers", "Invite subusers, with permissions that one holds on the server"),
+    ("user.create", "Subusers", "Add subusers, within your own permissions on the server"),
     ("user.delete", "Subusers", "Remove other subusers from the server"),
     ("user.read", "Subusers", "List subusers and their permissions"),
-    ("user.update", "Subusers", "Change other subusers, within the permissions that one holds on the server"),
+    ("user.update", "Subusers", "Change other subusers, within your own permissions on the server"),
     ("websocket.connect", "Console", "Watch the console output and the live statistics"),
 )
 
@@ -150,8 +141,8 @@ ACCOUNT: frozenset[str] = frozenset(name for name, _, _ in _ACCOUNT)
 SERVER: frozenset[str] = frozenset(name for name, _, _ in _SERVER)
 NAMES: frozenset[str] = ADMIN | ACCOUNT | SERVER
 
-# A right of Calagopus that is wider or narrower than every right here (`backups.update`, `databases.recreate`,
-# `startup.command`) has no entry: an alias that grants more than its name says would be an escalation.
+# SECURITY: a permission of Calagopus without an exact counterpart (`backups.update`, `databases.recreate`,
+# `startup.command`) has no alias, because an alias that grants more than its name says would be an escalation.
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
         "allocations.create": "allocation.create",
@@ -190,6 +181,6 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 
 
 def canonical(name: str) -> str | None:
-    """The catalogue's name for `name`: itself, what it is an alias of, or None for an unknown permission."""
+    """Return the catalogue's name of a permission or of its alias, or None for an unknown permission."""
     name = ALIASES.get(name, name)
     return name if name in NAMES else None

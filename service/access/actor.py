@@ -1,0 +1,117 @@
+"""The caller of an operation: a person, an API key, an anonymous client, or a part of the service itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from service.access import permissions
+from service.errors import ApiError, ApiErrorCode
+
+EVERYTHING = "*"  # the role ROOT; no custom role and no API key can hold it
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """The permissions of a credential.
+
+    `admin` counts on every object and `account` on the caller's own account. `scope` limits the permissions on servers
+    to those that an API key lists; it is None for a session, which has all that its user holds there.
+    """
+
+    admin: frozenset[str] = frozenset()
+    account: frozenset[str] = frozenset()
+    scope: frozenset[str] | None = frozenset()
+
+    @property
+    def grantable(self) -> frozenset[str]:
+        """The permissions that an API key made with this credential may list."""
+        server = permissions.SERVER if self.scope is None else permissions.SERVER & self.scope
+        return self.admin | self.account | server
+
+    def on_server(self, held: Iterable[str]) -> frozenset[str]:
+        """Return what this credential may do on a server where its user holds `held`."""
+        names = permissions.SERVER if EVERYTHING in held else permissions.SERVER.intersection(held)
+        return names if self.scope is None else names & self.scope
+
+
+NO_AUTHORITY = Authority()
+
+
+def expand(role_permissions: Iterable[str]) -> frozenset[str]:
+    """Return the admin permissions of a role. `*` is expanded and kept, because it distinguishes ROOT from ADMIN."""
+    names = frozenset(role_permissions)
+    return names | permissions.ADMIN if EVERYTHING in names else names
+
+
+def authority_of(role_permissions: Iterable[str], scope: Iterable[str] | None = None) -> Authority:
+    """Return the authority of a session, or with `scope` that of an API key: what its user holds AND the key lists."""
+    admin = expand(role_permissions)
+    if scope is None:
+        return Authority(admin, permissions.ACCOUNT, None)
+    listed = frozenset(scope)
+    return Authority(admin & listed, permissions.ACCOUNT & listed, listed)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyBounds:
+    """When and from where an API key may be used. Whatever is made with the key must stay within these bounds."""
+
+    expires_at: dt.datetime | None = None
+    allowed_ips: tuple[str, ...] = ()
+    retiring: bool = False  # the secret was rotated, and is valid for the rest of its grace period only
+
+    @property
+    def limited(self) -> bool:
+        """Whether the key expires or is limited to networks."""
+        return self.expires_at is not None or bool(self.allowed_ips) or self.retiring
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The caller.
+
+    An anonymous caller has no `user_id`; `rejection` then says why a presented credential is not valid. `token_hash`
+    allows the credential to be checked again. `system` names the part of the service that acts by itself.
+    """
+
+    user_id: str | None = None
+    role_id: str | None = None
+    session_id: str | None = None
+    api_key_id: str | None = None
+    authority: Authority = NO_AUTHORITY
+    rejection: ApiError | None = None
+    token_hash: bytes | None = field(default=None, repr=False)
+    key_bounds: KeyBounds | None = None
+    system: str | None = None
+
+    @property
+    def credential(self) -> str | None:
+        """The kind and id of the credential, as the audit log shows it."""
+        if self.session_id is not None:
+            return f"session:{self.session_id}"
+        return f"api-key:{self.api_key_id}" if self.api_key_id is not None else self.system
+
+    @property
+    def signed_out(self) -> bool:
+        """Whether the credential will never be valid again. A suspended user keeps the cookie, to learn the reason."""
+        return self.rejection is not None and self.rejection.code is ApiErrorCode.UNAUTHENTICATED
+
+    def require_valid(self) -> None:
+        """Raise the rejection of the credential, if there is one."""
+        if self.rejection is not None:
+            raise self.rejection
+
+
+ANONYMOUS = Actor()
+
+
+def rejected(code: ApiErrorCode, message: str) -> Actor:
+    """Return an anonymous actor whose credential is not valid for the given reason."""
+    return Actor(rejection=ApiError(code, message))
+
+
+def system_actor(name: str) -> Actor:
+    """Return the actor of a command or job; it holds every permission, and its name is the credential of its events."""
+    return Actor(authority=authority_of([EVERYTHING]), system=name)

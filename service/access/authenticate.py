@@ -1,0 +1,80 @@
+"""Authentication: the token of a session or an API key becomes an Actor.
+
+Nothing is cached. Each request takes one indexed look-up, so that an ended session, a deleted key, a changed role, or a
+suspension counts from the next request on every worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from service.access.actor import Actor, KeyBounds, authority_of, rejected
+from service.credentials.tokens import TokenKind, digest, kind_of
+from service.database.connection import Database
+from service.errors import ApiErrorCode
+
+Run: TypeAlias = Callable[..., Awaitable[Any]]
+INVALID_CREDENTIAL = "The session or API key is not valid. Sign in again."
+
+
+def session_actor(user_id: str, role_id: str, session_id: str, role_permissions: list[str], token_hash: bytes) -> Actor:
+    """Return the actor of a session."""
+    authority = authority_of(role_permissions)
+    return Actor(user_id, role_id, session_id=session_id, authority=authority, token_hash=token_hash)
+
+
+async def authenticate(database: Database, token: str, *, ip: str | None, session_idle: int) -> Actor:
+    """Return the actor of a token, and record the use of the credential at most once a minute.
+
+    `ip` is the client's address. `session_idle` is the number of seconds after which an unused session expires.
+    """
+    kind = kind_of(token)
+    if kind is None:
+        return rejected(ApiErrorCode.UNAUTHENTICATED, INVALID_CREDENTIAL)
+    row, actor = await _look_up(database.read, kind, digest(token), ip)
+    if actor.rejection is None and row["stale"]:
+        # A read must not fail because the database cannot be written at the moment
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            async with database.transaction() as transaction:
+                if kind is TokenKind.SESSION:
+                    await transaction.run("record_session_use", id=actor.session_id, idle=float(session_idle))
+                else:
+                    await transaction.run("record_api_key_use", id=actor.api_key_id)
+    return actor
+
+
+async def authenticate_again(run: Run, actor: Actor, *, ip: str | None) -> Actor:
+    """Return the actor as the credential is now. `run` runs a statement by name."""
+    kind = TokenKind.API_KEY if actor.api_key_id is not None else TokenKind.SESSION
+    return (await _look_up(run, kind, actor.token_hash or b"", ip))[1]
+
+
+async def _look_up(run: Run, kind: TokenKind, token_hash: bytes, ip: str | None) -> tuple[Any, Actor]:
+    if kind is TokenKind.SESSION:
+        row = await run("actor_by_session_token", hash=token_hash)
+    else:
+        row = await run("actor_by_api_key_secret", hash=token_hash, ip=ip)
+    if row is None:
+        return row, rejected(ApiErrorCode.UNAUTHENTICATED, INVALID_CREDENTIAL)
+    # SECURITY: suspension is reported before expiry, because it ends the sessions and the user should learn the reason
+    if row["suspended"]:
+        return row, rejected(ApiErrorCode.USER_SUSPENDED, "This account is suspended.")
+    if row["expired"]:
+        return row, rejected(ApiErrorCode.UNAUTHENTICATED, INVALID_CREDENTIAL)
+    user_id, role_id, role_permissions = row["user_id"], row["role_id"], row["role_permissions"]
+    if kind is TokenKind.SESSION:
+        return row, session_actor(user_id, role_id, row["session_id"], role_permissions, token_hash)
+    if row["wrong_network"]:
+        return row, rejected(ApiErrorCode.FORBIDDEN, "This API key may not be used from this address.")
+    return row, Actor(
+        user_id,
+        role_id,
+        api_key_id=row["api_key_id"],
+        authority=authority_of(role_permissions, row["scope"]),
+        token_hash=token_hash,
+        key_bounds=KeyBounds(row["expires_at"], tuple(row["allowed_ips"]), row["retiring"]),
+    )

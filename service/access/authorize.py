@@ -1,0 +1,87 @@
+"""Every access decision of the service. The executors, writes, node look-up, and the audit log call these functions.
+
+They know nothing of GraphQL: they take a rule, an actor, and where necessary a row. What depends on the rule and the
+authority alone is decided by `decide`; only a rule with `own` has to look at rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any
+
+from service.access import permissions
+from service.access.actor import Actor, Authority, expand
+from service.access.rules import Ownership, Rule
+from service.errors import ApiError, ApiErrorCode
+
+
+class Verdict(Enum):
+    """What a rule means for a caller before any row is known."""
+
+    ALLOWED = "allowed"
+    OWN_ROWS = "own rows"  # allowed on rows that belong to the caller
+    DENIED = "denied"
+
+
+def decide(rule: Rule, authority: Authority) -> Verdict:
+    """Return what the rule means for this authority."""
+    if rule.any is None and rule.own is None:
+        return Verdict.ALLOWED
+    if rule.any in authority.admin:
+        return Verdict.ALLOWED
+    if rule.own is None:
+        return Verdict.DENIED
+    if rule.own in permissions.ACCOUNT:
+        return Verdict.OWN_ROWS if rule.own in authority.account else Verdict.DENIED
+    return Verdict.OWN_ROWS if authority.scope is None or rule.own in authority.scope else Verdict.DENIED
+
+
+def owns(actor: Actor, row: Any, ownership: Ownership) -> bool:
+    """Return whether a column of the row names the actor, or the actor's role."""
+    if actor.user_id is None:
+        return False
+    if ownership.role is not None:
+        return bool(row[ownership.role] == actor.role_id)
+    return any(row[column] == actor.user_id for column in ownership.columns)
+
+
+def opens_by_share(rule: Rule, held: Iterable[str] | None, authority: Authority) -> bool:
+    """Return whether a share in a server, with the permissions `held` there, opens what the rule protects.
+
+    Any share opens an account permission, such as reading the server. A server permission must be held itself.
+    """
+    if held is None or rule.own is None:
+        return False
+    return rule.own in permissions.ACCOUNT or rule.own in authority.on_server(held)
+
+
+def required_permission(rule: Rule, *, own_object: bool) -> str | None:
+    """Return the least permission that would open the field to a caller that the rule denies.
+
+    This is `own` on the caller's own objects, and where it is granted per server; it is `any` on another's object.
+    """
+    if rule.own is not None and (own_object or rule.any is None or rule.own not in permissions.ACCOUNT):
+        return rule.own
+    return rule.any
+
+
+def denial(actor: Actor, rule: Rule, row: Any = None) -> ApiError:
+    """Return the error of a field that the actor may not read. At the root `row` is None."""
+    if actor.rejection is not None:
+        return actor.rejection
+    if actor.user_id is None:
+        return ApiError(ApiErrorCode.UNAUTHENTICATED, "Sign in first.")
+    ownership = None if row is None else rule.ownership or getattr(row, "ownership", None)
+    # At the root no object is known yet: it may belong to the caller
+    own_object = ownership is None or owns(actor, row, ownership)
+    permission = required_permission(rule, own_object=own_object)
+    return ApiError(ApiErrorCode.FORBIDDEN, f"This requires the permission {permission}.", permission=permission)
+
+
+def exceeding(role_permissions: Iterable[str], authority: Authority) -> frozenset[str]:
+    """Return the admin permissions of a role that this authority does not hold.
+
+    A caller may not grant them, and may not change, suspend, or delete a user who holds them.
+    """
+    return expand(role_permissions) - authority.admin

@@ -1,4 +1,4 @@
-"""The commands: `python -m service COMMAND`."""
+"""The command line: `python -m service COMMAND`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What an operator can do from a shell: one file per subject, one function per command."""
+"""The commands of the command line, one file per subject."""

@@ -1,4 +1,4 @@
-"""Commands on the database: migrate, check, create-admin."""
+"""Commands for the database: migrate, check, create-admin."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ from typing import TextIO
 
 import click
 
-from service import accounts, migrations
-from service.commands.running import Trouble, one_line, settings_with, with_database
-from service.database import Database
-from service.house import password_policy, username_policy
-from service.passwords import PasswordHasher
-from service.snapshot import SNAPSHOT, database_snapshot
+from service import bootstrap
+from service import settings as configuration
+from service.commands.running import CommandError, one_line_errors, with_database
+from service.credentials.passwords import PasswordHasher
+from service.database import migrations
+from service.database.connection import Database
+from service.database.snapshot import SNAPSHOT, database_snapshot
+from service.resources import password_policy, username_policy
+from service.schema import ORDERS
 
 
 @click.command()
-@click.option("--status", is_flag=True, help="Only tell which migrations are applied.")
+@click.option("--status", is_flag=True, help="Only list the migrations, and whether each is applied.")
 def migrate(*, status: bool) -> None:
-    """Bring the database's schema up to date."""
-    with one_line():
+    """Apply the missing migrations to the database."""
+    with one_line_errors():
         work = migrations.status if status else migrations.migrate
-        found = with_database(settings_with(), work)
+        found = with_database(configuration.read(), work)
     if status:
         for migration in found:
             click.echo(f"{'applied' if migration.applied else 'missing'}  {migration.name}")
@@ -29,26 +32,26 @@ def migrate(*, status: bool) -> None:
 
 
 @click.command()
-@click.option("--snapshot", is_flag=True, help="Also compare sql/schema.sql with what the migrations make.")
-@click.option("--write", is_flag=True, help="Write sql/schema.sql anew.")
+@click.option("--snapshot", is_flag=True, help="Also compare sql/schema.sql with the result of the migrations.")
+@click.option("--write", is_flag=True, help="Write sql/schema.sql.")
 def check(*, snapshot: bool, write: bool) -> None:
-    """Prepare every SQL statement against the database's schema."""
+    """Prepare every SQL statement against the schema of the database."""
 
     async def work(database: Database) -> list[str]:
         await migrations.migrate(database)
-        problems = await database.check()
+        problems = await database.check(ORDERS)
         if snapshot or write:
             text = await database_snapshot(database)
             if write:
                 SNAPSHOT.write_text(text, encoding="utf-8")
             elif not SNAPSHOT.exists() or SNAPSHOT.read_text(encoding="utf-8") != text:
-                problems.append("sql/schema.sql is not what the migrations make: run `check --write`")
+                problems.append("sql/schema.sql is not the result of the migrations: run `check --write`")
         return problems
 
-    with one_line():
-        problems = with_database(settings_with(), work)
+    with one_line_errors():
+        problems = with_database(configuration.read(), work)
     if problems:
-        raise Trouble("\n".join(problems))
+        raise CommandError("\n".join(problems))
     click.echo("every statement fits the schema")
 
 
@@ -58,22 +61,21 @@ def check(*, snapshot: bool, write: bool) -> None:
 @click.option("--password-file", type=click.File(), default=None, help="File with the password; - is standard input.")
 @click.option("--root", is_flag=True, help="Give the role ROOT instead of ADMIN.")
 def create_admin(username: str, email: str | None, password_file: TextIO | None, *, root: bool) -> None:
-    """Create an administrator; without --password-file a password is made and printed once."""
-    password = accounts.generated_password() if password_file is None else password_file.read().rstrip("\n")
-    settings = settings_with()
-    policy = password_policy(settings)
+    """Create an administrator. Without --password-file, a password is generated and printed once."""
+    password = bootstrap.generated_password() if password_file is None else password_file.read().rstrip("\n")
+    with one_line_errors():
+        settings = configuration.read()
+        policies = (username_policy(settings), password_policy(settings))
 
-    async def work(database: Database) -> str:
-        await migrations.migrate(database)
-        hasher = PasswordHasher(1, 1)
-        try:
-            return await accounts.create_account(
-                database, hasher, policy, username_policy(settings), username, email, password, root=root
-            )
-        finally:
-            hasher.close()
+        async def work(database: Database) -> str:
+            await migrations.migrate(database)
+            hasher = PasswordHasher(1, 1)
+            try:
+                columns = {"username": username, "email": email}
+                return await bootstrap.create_admin(database, hasher, policies, columns, password, root=root)
+            finally:
+                hasher.close()
 
-    with one_line():
         user_id = with_database(settings, work)
     click.echo(f"created {username} ({user_id})")
     if password_file is None:

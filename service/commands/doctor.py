@@ -1,4 +1,4 @@
-"""The command that tells whether this installation is sound, and changes nothing: doctor."""
+"""The command doctor: it reports problems of an installation, and changes nothing."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from pathlib import Path
 
 import click
 
-from service import embedded_cluster
 from service import settings as configuration
+from service.commands.database_checks import TIMEOUT, Finding, Level, database_findings
 from service.commands.serve import SCHEMA
-from service.diagnosis import PATIENCE, Finding, Level, questions
-from service.embedded import EmbeddedError, start
-from service.embedded_reach import wheel
-from service.passwords import PasswordHasher
+from service.credentials.passwords import PasswordHasher
+from service.embedded import cluster as embedded_cluster
+from service.embedded.programs import wheel
+from service.embedded.server import EmbeddedError, start
 from service.schema import printed
 from service.settings import Settings, SettingsError
 
 OLDEST_PYTHON = (3, 11)
 GIB = 1 << 30
 LEAST_FREE = 1 * GIB
-LEAST_FILES = 1_024  # a few for each connection, of clients and to the database
-OPEN_TO_OTHERS = 0o066  # search permission alone may be there for the account that runs PostgreSQL
+LEAST_FILES = 1_024  # every client connection and every database connection needs one
+OPEN_TO_OTHERS = 0o066  # search permission alone is allowed, for the account that runs PostgreSQL
 HASHES = 5
 
 
 @click.command()
 def doctor() -> None:
-    """Tell whether this installation is sound; exit code 2 where something must be mended. Changes nothing."""
+    """Report problems of this installation, and change nothing. Exit code 2 means that something must be fixed."""
     problems = 0
     for finding in _findings():
         click.echo(str(finding))
@@ -66,7 +66,7 @@ def _findings() -> Iterator[Finding]:
 
 
 def _guarded(name: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
-    """What the check finds; what breaks it is a finding, too."""
+    """Yield the findings of a check; an exception is a finding, too."""
     try:
         yield from check()
     except Exception as error:
@@ -76,7 +76,7 @@ def _guarded(name: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Find
 def _python() -> Finding:
     level = Level.OK if sys.version_info >= OLDEST_PYTHON else Level.PROBLEM
     needed = ".".join(map(str, OLDEST_PYTHON))
-    return Finding(level, "python", f"{platform.python_version()} ({needed} or newer is needed)")
+    return Finding(level, "python", f"{platform.python_version()} ({needed} or newer is required)")
 
 
 def _open_files() -> Iterator[Finding]:
@@ -85,7 +85,7 @@ def _open_files() -> Iterator[Finding]:
         yield Finding(Level.OK, "open files", "unlimited")
     else:
         level = Level.OK if limit >= LEAST_FILES else Level.WARNING
-        yield Finding(level, "open files", f"{limit} at most ({LEAST_FILES} or more are advised: ulimit -n)")
+        yield Finding(level, "open files", f"at most {limit} ({LEAST_FILES} or more are recommended: ulimit -n)")
 
 
 def _password_hash() -> Iterator[Finding]:
@@ -93,17 +93,17 @@ def _password_hash() -> Iterator[Finding]:
 
     async def seconds() -> float:
         started = time.perf_counter()
-        await hasher.hash("how long does this take?")
+        await hasher.hash("a password to measure the time")
         return time.perf_counter() - started
 
     async def several() -> list[float]:
         return [await seconds() for _ in range(HASHES)]
 
     try:
-        taken = statistics.median(asyncio.run(several()))
+        duration = statistics.median(asyncio.run(several()))
     finally:
         hasher.close()
-    yield Finding(Level.OK, "password hash", f"{taken * 1000:.0f} ms for one (argon2id)")
+    yield Finding(Level.OK, "password hash", f"{duration * 1000:.0f} ms each (argon2id)")
 
 
 def _schema() -> Iterator[Finding]:
@@ -117,38 +117,38 @@ def _schema() -> Iterator[Finding]:
 
 def _data_folder(folder: Path) -> Iterator[Finding]:
     if not folder.exists():
-        yield Finding(Level.OK, "data folder", f"{folder}: no data yet: `serve` will make it")
+        yield Finding(Level.OK, "data folder", f"{folder}: no data yet: `serve` will create it")
     elif not folder.is_dir():
-        yield Finding(Level.PROBLEM, "data folder", f"{folder} is no folder: put it out of the way")
+        yield Finding(Level.PROBLEM, "data folder", f"{folder} is not a folder: move it away")
     elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        yield Finding(Level.PROBLEM, "data folder", f"{folder} cannot be written to by this user")
+        yield Finding(Level.PROBLEM, "data folder", f"{folder} is not writable for this user")
     else:
         mode = stat.S_IMODE(folder.stat().st_mode)
-        shut = not mode & OPEN_TO_OTHERS
-        advice = "" if shut else ", open to others: chmod 700"
-        yield Finding(Level.OK if shut else Level.WARNING, "data folder", f"{folder} (mode {mode:04o}{advice})")
-    existing = next(each for each in (folder, *folder.parents) if each.exists())
+        private = not mode & OPEN_TO_OTHERS
+        advice = "" if private else ", accessible to other users: chmod 700"
+        yield Finding(Level.OK if private else Level.WARNING, "data folder", f"{folder} (mode {mode:04o}{advice})")
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free
     level = Level.OK if free >= LEAST_FREE else Level.WARNING
-    yield Finding(level, "free space", f"{free / GIB:.1f} GiB (at least {LEAST_FREE / GIB:.0f} GiB is advised)")
+    yield Finding(level, "free space", f"{free / GIB:.1f} GiB (at least {LEAST_FREE / GIB:.0f} GiB is recommended)")
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
     try:
-        with _server(settings) as (url, whose):
+        with _server(settings) as (url, source):
             if url is None:
-                yield Finding(Level.OK, "database", whose)
+                yield Finding(Level.OK, "database", source)
             else:
-                yield from asyncio.run(questions(settings, url, whose))
+                yield from asyncio.run(database_findings(settings, url, source))
     except EmbeddedError as error:
         yield Finding(Level.PROBLEM, "database", str(error))
     except TimeoutError:
-        yield Finding(Level.PROBLEM, "database", f"no answer within {PATIENCE:.0f} s")
+        yield Finding(Level.PROBLEM, "database", f"no answer within {TIMEOUT:.0f} s")
 
 
 @contextmanager
 def _server(settings: Settings) -> Iterator[tuple[str | None, str]]:
-    """The address of the database, or None where there is none yet, and what to say of it."""
+    """Yield the URL of the database, or None if there is none yet, and a description."""
     if settings.postgresql_url is not None:
         yield settings.postgresql_url, "ROSTER_DATABASE_URL"
         return
@@ -156,7 +156,7 @@ def _server(settings: Settings) -> Iterator[tuple[str | None, str]]:
     major = wheel().version.partition(".")[0]
     cluster = embedded_cluster.locate(folder.resolve(), major) if folder.is_dir() else folder
     if not (cluster / "PG_VERSION").exists():
-        yield None, "no data yet: `serve` will make it"
+        yield None, "no data yet: `serve` will create it"
         return
     before = embedded_cluster.read_status(cluster)
     use = start(folder)

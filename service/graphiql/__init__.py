@@ -1,7 +1,7 @@
-"""Which bytes the browser console consists of, and under which headers they are sent.
+"""The browser console: its page, its assets, and their HTTP headers.
 
-`dist/` is built by `console/` and committed: `index.html`, and one gzip file per asset under a name that changes with
-its content. Nothing in it comes from, or calls, any origin but the service's own.
+`dist/` is built by `console/` and committed. It contains `index.html` and one gzip file for each asset, whose name
+changes with its content. Everything is loaded from the service's own origin, and requests go only there.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-# SECURITY: the page acts with the session cookie of whoever looks at it, so a script, frame or form that came from
-# anywhere else would act as that person. Inline styles are let in because the editor does not start without them.
+# SECURITY: the page uses the session cookie of its user, so a script, frame, or form from another origin would act as
+# that user. Inline styles are allowed, because the editor does not start without them.
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -45,7 +45,7 @@ _PAGE_HEADERS = {
 
 _ASSET_HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
-    # SECURITY: a worker obeys the policy of its own response, not that of the page that started it.
+    # SECURITY: a worker is subject to the policy of its own response, not to that of the page that started it.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'",
     "Vary": "Accept-Encoding",
     "X-Content-Type-Options": "nosniff",
@@ -69,7 +69,7 @@ class _Asset:
 
 
 def _load() -> tuple[bytes, dict[str, _Asset]]:
-    """The page, and the assets by the name they are asked for (1.5 MiB in all)."""
+    """Return the page, and the assets by their names in requests (1.5 MiB in total)."""
     dist = files(__name__) / "dist"
     assets: dict[str, _Asset] = {}
     for file in dist.iterdir():
@@ -83,23 +83,23 @@ _PAGE, _ASSETS = _load()
 
 
 def page(request: Request) -> Response:
-    """GraphiQL, for the path that GraphQL requests are posted to: the page posts to its own address.
+    """Return GraphiQL: 200 `text/html`, never cached, with a policy that blocks every other origin.
 
-    Out: 200 `text/html`, never cached, with the policy that keeps everything of foreign origin away.
+    Its route has the path of the GraphQL endpoint, because the page sends its requests to its own address.
     """
     return Response(_PAGE, media_type="text/html", headers=_PAGE_HEADERS)
 
 
 async def asset(request: Request) -> Response:
-    """One file of the page, by its hashed name in the path parameter `path`.
+    """Return one file of the page, by its hashed name in the path parameter `path`.
 
-    Out: 200 with the whole file (a Range is ignored, as RFC 9110 section 14.2 allows), gzipped when the client accepts
-    that; 404 for any name that is not in the table.
+    The response is 200 with the whole file, gzipped if the client accepts it, and 404 for an unknown name. A Range is
+    ignored, as RFC 9110, section 14.2, allows.
     """
-    # SECURITY: the path is a key of a table made at import and never reaches the file system, so `..` leads nowhere.
+    # SECURITY: the path is only a key of a table that is built at import, and never a file name, so `..` has no effect.
     found = _ASSETS.get(request.path_params["path"])
     if found is None:
-        # Another worker may already run the release that has this name: no cache may keep the answer.
+        # During an update, another worker may already have a release with this name, so the response is not cached.
         return PlainTextResponse("Not Found", 404, {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})
     if _accepts_gzip(request.headers.getlist("accept-encoding")):
         return Response(found.compressed, 200, {**_ASSET_HEADERS, "Content-Encoding": "gzip"}, found.media_type)
@@ -108,7 +108,7 @@ async def asset(request: Request) -> Response:
 
 
 def _accepts_gzip(fields: list[str]) -> bool:
-    """Whether `Accept-Encoding` (RFC 9110 section 12.5.3) admits gzip; a client that sends none gets plain bytes."""
+    """Return whether `Accept-Encoding` (RFC 9110, section 12.5.3) allows gzip. Without the header, it does not."""
     accepted: dict[str, bool] = {}
     for member in ",".join(fields).lower().split(","):
         coding, _, weight = (part.strip() for part in member.partition(";"))

@@ -1,7 +1,7 @@
-"""Which account runs PostgreSQL's programs?
+"""The system account that runs PostgreSQL's programs.
 
-PostgreSQL refuses to run as root. Root therefore drops to an account of its own: the one that owns the cluster, else
-`roster`, which is made on first use. Anybody else runs the programs under their own name.
+PostgreSQL does not run as root. A service that runs as root therefore uses the account that owns the cluster, or else
+`roster`, which is created on first use. A service that runs as another user uses its own account.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import Any
 
 logger = logging.getLogger("roster.embedded")
 
-PATIENCE = 300  # seconds for one program; initdb on a slow disk takes the longest
+TIMEOUT = 300  # seconds for one program; initdb on a slow disk takes the longest
 
 
 class EmbeddedError(Exception):
-    """The embedded server cannot be used; the message is one line for the person who starts the service."""
+    """The embedded server cannot be used; the message is one line for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The system user, by number, whose processes the server's are."""
+    """The user and group ids of a system account."""
 
     uid: int
     gid: int
@@ -40,9 +40,9 @@ class Programs:
     account: Account
 
     def run(self, program: str, *arguments: str | Path, text: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a program to its end with `text` as its input.
+        """Run a program to its end with `text` as its input, and return the result.
 
-        Raises OSError and subprocess.TimeoutExpired; a failure of the program itself is in the result's `returncode`.
+        Raise OSError and subprocess.TimeoutExpired. A failure of the program itself is in the result's `returncode`.
         """
         command = [self.folder / program, *arguments]
         return subprocess.run(  # noqa: S603
@@ -52,32 +52,33 @@ class Programs:
             capture_output=True,
             encoding="utf-8",
             errors="replace",
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             **self._as_account(),
         )
 
     def detach(self, program: str, *arguments: str | Path, output: int, inherit: int) -> int:
-        """Start a program in a session of its own, writing to the file `output` and holding `inherit`; answer its pid.
+        """Start a program in a new session, and return its process id.
 
-        The shell between leaves it to init, so that whoever starts it need not wait for it to end.
+        The program writes to the descriptor `output` and inherits the descriptor `inherit`. A shell starts it and exits
+        at once, so that init is its parent and the service need not wait for its end.
         """
         script = ["/bin/sh", "-c", '"$@" >&2 & echo $!', "sh", self.folder / program, *arguments]
-        done = subprocess.run(  # noqa: S603
+        result = subprocess.run(  # noqa: S603
             script,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=output,
             pass_fds=(inherit,),
             start_new_session=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=True,
             **self._as_account(),
         )
-        return int(done.stdout)
+        return int(result.stdout)
 
     def _as_account(self) -> dict[str, Any]:
-        # SECURITY: the server outlives the service and its account can read its environment, so it gets none of the
-        # service's own, where the secrets are.
+        # SECURITY: the server outlives the service, and its account can read its environment. The service's own
+        # environment holds secrets, so none of it is passed on.
         environment = {
             "PATH": os.defpath,
             "LC_ALL": "C",
@@ -94,9 +95,9 @@ class Programs:
 
 
 def account_for(cluster: Path) -> Account:
-    """Account that runs the server of a cluster, which need not exist yet.
+    """Return the account that runs the server of a cluster, which may not exist yet.
 
-    Raises EmbeddedError when the cluster belongs to an account that this process cannot become.
+    Raise EmbeddedError when the cluster belongs to an account that this process cannot switch to.
     """
     owner = cluster.stat() if (cluster / "PG_VERSION").exists() else None
     if os.geteuid() != 0:
@@ -107,12 +108,14 @@ def account_for(cluster: Path) -> Account:
         return _system_account()
     if owner.st_uid == 0:
         name = account_name(_system_account().uid)
-        raise EmbeddedError(f"{cluster} belongs to root, which PostgreSQL refuses: give it to {name} with chown -R")
+        raise EmbeddedError(
+            f"{cluster} belongs to root, but PostgreSQL does not run as root: change its owner with chown -R {name}"
+        )
     return _account_of(owner)
 
 
 def account_name(uid: int) -> str:
-    """Login name of a user, or the number of one that has none."""
+    """Return the login name of a user, or the number of a user without a name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -120,24 +123,22 @@ def account_name(uid: int) -> str:
 
 
 def _system_account() -> Account:
-    """The user `roster`, made if need be, or else another that is not root."""
+    """Return the account of the user `roster`, created if necessary, or else of another user that is not root."""
     if _passwd_entry("roster") is None:
-        _make_user("roster")
+        _create_user("roster")
     for name in ("roster", "postgres", "nobody"):
         entry = _passwd_entry(name)
         if entry is None or entry.pw_uid == 0:
             continue
         if name != "roster":
-            # SECURITY: whatever else runs as this user can read the database, so the operator is told.
-            logger.warning("there is no user roster and none could be made, so the database runs as %s", name)
+            # SECURITY: other programs that run as this user can read the database, so warn the operator.
+            logger.warning("the user roster does not exist and cannot be created, so the database runs as %s", name)
         return Account(entry.pw_uid, entry.pw_gid)
-    raise EmbeddedError(
-        "PostgreSQL refuses to run as root, and there is no user for it: add a system user named roster"
-    )
+    raise EmbeddedError("PostgreSQL does not run as root and needs a user: add a system user named roster")
 
 
 def _account_of(owner: os.stat_result) -> Account:
-    # SECURITY: files that root restored can have root's group; the server gets the group of its user instead.
+    # SECURITY: files that root restored can have root's group, so the server gets the primary group of its user.
     try:
         return Account(owner.st_uid, pwd.getpwuid(owner.st_uid).pw_gid)
     except KeyError:
@@ -151,12 +152,13 @@ def _passwd_entry(name: str) -> pwd.struct_passwd | None:
         return None
 
 
-def _make_user(name: str) -> None:
+def _create_user(name: str) -> None:
     useradd = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin")
     if useradd is None:
         return
-    # SECURITY: nobody logs in as this user; it exists to own the database's files and processes.
+    # SECURITY: login is disabled, because this user only owns the files and processes of the database.
     options = ["--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"]
-    done = subprocess.run([useradd, *options, name], check=False, capture_output=True, text=True, timeout=PATIENCE)  # noqa: S603
-    if done.returncode != 0:
-        logger.debug("useradd: %s", done.stderr.strip())
+    command = [useradd, *options, name]
+    result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=TIMEOUT)  # noqa: S603
+    if result.returncode != 0:
+        logger.debug("useradd: %s", result.stderr.strip())

@@ -1,8 +1,8 @@
-"""What does a token of this service look like, and what is kept of it?
+"""Tokens of sessions and API keys: their format, and the digest that the database stores.
 
-A token is `<prefix>_<43 base62 characters of 256 random bits><6 base62 characters of CRC-32>`, the form that secret
-scanners know from GitHub: the prefix names the kind, and the checksum over all that stands before it tells a real token
-from a look-alike without a query. Base62 digits are `0-9A-Za-z`, the most significant first.
+A token is `<prefix>_<43 base62 characters of 256 random bits><6 base62 characters of CRC-32>`, the format that secret
+scanners know from GitHub. The prefix names the kind. The checksum covers everything before it, so that a text that only
+looks like a token is recognized without a query. Base62 digits are `0-9A-Za-z`, the most significant first.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _DIGITS = frozenset(ALPHABET)
 
 
 class TokenKind(Enum):
-    """What a token opens; the value is its prefix, and no prefix begins with another."""
+    """Kind of a token; the value is its prefix. No prefix is the start of another."""
 
     API_KEY = "rst_"
     SESSION = "rsts_"
 
 
-# The regular expression to publish for secret scanners; a match is a token when its checksum is right, too.
+# The regular expression for secret scanners; a match is a token if its checksum is correct
 PATTERN: Final = (
     rf"\b(?:{'|'.join(kind.value for kind in TokenKind)})[0-9A-Za-z]{{{RANDOM_LENGTH + CHECKSUM_LENGTH}}}\b"
 )
@@ -49,35 +49,35 @@ def _checksum(text: str) -> str:
 
 
 def new_token(kind: TokenKind) -> str:
-    """A token that nobody has seen; it is given to its owner once, and only its digest is kept."""
+    """Return a new token. Its owner receives it once, and only its digest is stored."""
     body = kind.value + _base62(secrets.randbits(RANDOM_BITS), RANDOM_LENGTH)
     return body + _checksum(body)
 
 
 def kind_of(token: str) -> TokenKind | None:
-    """The kind of a well-formed token, or None for any other text, however long or strange."""
+    """Return the kind of a well-formed token, or None for any other text."""
     for kind in TokenKind:
         prefix = kind.value
-        # The length comes first: whoever sends a megabyte is answered without reading it.
+        # The length is compared first, so that a long text costs nothing
         if len(token) == len(prefix) + RANDOM_LENGTH + CHECKSUM_LENGTH and token.startswith(prefix):
             body, checksum = token[:-CHECKSUM_LENGTH], token[-CHECKSUM_LENGTH:]
-            # SECURITY: a plain comparison will do, for the checksum is no secret: anybody can compute it. Whose token
-            # it is, if anybody's, is found by its digest, and the time that takes says nothing of its characters.
+            # SECURITY: a plain comparison is enough, because the checksum is public. The token itself is looked up by
+            # its digest, and the time of that look-up says nothing about the token.
             if _DIGITS.issuperset(token[len(prefix) :]) and _checksum(body) == checksum:
                 return kind
     return None
 
 
 def digest(token: str) -> bytes:
-    """The 32 bytes that are kept of a token and looked up by."""
-    # SECURITY: one fast hash is enough, for 256 random bits cannot be guessed: salt and slowness protect weak secrets.
+    """Return the 32 bytes that are stored of a token and used to look it up."""
+    # SECURITY: a fast hash without salt is enough, because 256 random bits cannot be guessed
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def visible_prefix(token: str) -> str:
-    """What a list may show of a well-formed token, so that its owner recognises it: the prefix and 8 characters.
+    """Return the start of a token that lists may show, so that its owner recognizes it: the prefix and 8 characters.
 
-    209 of the 256 random bits stay unknown. Raises ValueError for any other text.
+    209 of the 256 random bits stay secret. Raise ValueError for any other text.
     """
     kind = kind_of(token)
     if kind is None:

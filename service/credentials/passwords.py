@@ -1,7 +1,8 @@
-"""How is a password kept and checked, and which one is good enough?
+"""Password hashing, and the policy for new passwords.
 
-Kept as argon2id with the parameters of OWASP's Password Storage Cheat Sheet, computed in a few threads and never on the
-event loop. Good enough after NIST SP 800-63B-4: long, not common, not one's own name; no rules on kinds of characters.
+Hashes are argon2id with the parameters of OWASP's Password Storage Cheat Sheet, computed in a few threads and never on
+the event loop. The policy follows NIST SP 800-63B-4: long, not common, not the user's name, and no rules on kinds of
+characters.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import Type, hash_secret_raw
 from zxcvbn_rs_py import Entropy, zxcvbn
 
-from service.errors import ErrorCode, Fault, FaultCode, Problem
-from service.formats import UNSTORABLE
+from service import limits
+from service.errors import ApiError, ApiErrorCode, ErrorCode, Problem
+from service.parsing import UNSTORABLE
 
 T = TypeVar("T")
 
@@ -38,26 +40,26 @@ PARALLELISM: Final = 1
 HASH_BYTES: Final = 32
 SALT_BYTES: Final = 16
 HASHING_NICENESS: Final = 10
-LEAST_SHARE: Final = 64  # calls of one address that may wait
+LEAST_SHARE: Final = 64  # calls of one client address that may always wait
 
 
 def _encoded(password: str) -> bytes:
-    # SECURITY: the whole password counts: nothing is cut, trimmed or folded (ASVS 5.0, 6.2.8).
+    # SECURITY: the password is hashed as it is, neither cut nor normalized (ASVS 5.0, 6.2.8)
     return password.encode("utf-8", "surrogatepass")
 
 
 def _yield_to_others() -> None:
-    """Linux gives each thread its own priority: a flood of logins must not take the processor from other requests."""
+    """Lower the priority of the thread (Linux), so that many logins do not delay other requests."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), HASHING_NICENESS)
 
 
 class PasswordHasher:
-    """Hashes and verifies passwords in a bounded number of threads with a bounded queue before them.
+    """Hashes and verifies passwords in a bounded number of threads with a bounded queue.
 
-    `threads` is the number of hashes computed at once (None: the cores but one), `queue_limit` the number of calls that
-    may wait for a thread. A call beyond it raises RATE_LIMITED with `retryAfter` in seconds. A hash takes 19 MiB of
-    memory and about 20 ms of one core.
+    `threads` is the number of hashes that are computed at once (None: the number of cores minus one), `queue_limit` the
+    number of calls that may wait for a thread. Further calls raise RATE_LIMITED with `retryAfter` in seconds. A hash
+    takes 19 MiB of memory and about 20 ms of one core.
     """
 
     def __init__(self, threads: int | None, queue_limit: int) -> None:
@@ -75,21 +77,25 @@ class PasswordHasher:
             salt_len=SALT_BYTES,
         )
         started = time.perf_counter()
-        self._nobodys_hash = self._argon2.hash(secrets.token_bytes(HASH_BYTES))
+        self._dummy_hash = self._argon2.hash(secrets.token_bytes(HASH_BYTES))
         self._seconds = time.perf_counter() - started
 
     async def hash(self, password: str) -> str:
-        """The text to keep of a password (PHC string format), different at every call."""
+        """Return the hash to store of a password (PHC string format); it differs at every call."""
         return await self._run(partial(self._argon2.hash, _encoded(password)))
 
     async def verify(self, stored: str | None, password: str, caller: str | None = None) -> bool:
-        """Whether `stored`, made by hash(), is of this password; False, after the same time, when there is none.
+        """Return whether `stored` is the hash of this password; False, after the same time, if it is None.
 
-        `caller` is the address that asks: one address fills a quarter of the queue at most.
+        `caller` is the client's address. One address may fill a quarter of the queue.
         """
-        # SECURITY: or one client's flood keeps everybody else from signing in
+        # SECURITY: otherwise one client could keep all others from signing in
         if caller is not None and self._callers[caller] >= max(LEAST_SHARE, self._places // 4):
-            raise Fault(FaultCode.RATE_LIMITED, "Too many passwords from this address are being checked", retryAfter=1)
+            raise ApiError(
+                ApiErrorCode.RATE_LIMITED,
+                "Too many passwords from this address are being checked. Try again later.",
+                retryAfter=1,
+            )
         self._callers[caller] += 1
         try:
             return await self._run(partial(self._verify, stored, _encoded(password)))
@@ -99,16 +105,16 @@ class PasswordHasher:
                 del self._callers[caller]
 
     def needs_rehash(self, stored: str) -> bool:
-        """Whether `stored` was made with other parameters, so that it should be made anew at the next sign-in."""
+        """Return whether `stored` was made with other parameters and should be replaced at the next login."""
         try:
             return self._argon2.check_needs_rehash(stored)
         except ValueError:
             return True
 
     async def fingerprint(self, data: bytes, salt: bytes) -> bytes:
-        """32 bytes that recognise `data` again and are as hard to reverse as a password's hash.
+        """Return 32 bytes that identify `data` and are as hard to reverse as the hash of a password.
 
-        Raises ValueError for a salt shorter than 16 bytes.
+        Raise ValueError for a salt shorter than 16 bytes.
         """
         if len(salt) < SALT_BYTES:
             raise ValueError(f"the salt must be at least {SALT_BYTES} bytes")
@@ -117,13 +123,13 @@ class PasswordHasher:
         )
 
     def close(self) -> None:
-        """End the threads after the hash that each is computing; calls that still wait are cancelled."""
+        """Stop the threads after their current hash, and cancel the calls that wait."""
         self._pool.shutdown(cancel_futures=True)
 
     def _verify(self, stored: str | None, password: bytes) -> bool:
-        # SECURITY: an account that does not exist costs what a wrong password costs, or time would tell them apart.
+        # SECURITY: an account that does not exist takes as long as a wrong password, so that time does not reveal it
         try:
-            return self._argon2.verify(stored or self._nobodys_hash, password) and stored is not None
+            return self._argon2.verify(stored or self._dummy_hash, password) and stored is not None
         except (InvalidHashError, UnicodeEncodeError, VerificationError):
             return False
 
@@ -131,15 +137,19 @@ class PasswordHasher:
         with self._lock:
             if self._taken >= self._places:
                 seconds = math.ceil(self._taken / self._threads * self._seconds)
-                raise Fault(FaultCode.RATE_LIMITED, "Too many passwords are being checked", retryAfter=seconds)
+                raise ApiError(
+                    ApiErrorCode.RATE_LIMITED,
+                    "Too many passwords are being checked. Try again later.",
+                    retryAfter=seconds,
+                )
             self._taken += 1
         try:
             future = self._pool.submit(call)
         except RuntimeError:
             self._leave()
             raise
-        # A cancelled caller gives its place back at once if its call still waits. A running hash cannot be stopped: it
-        # keeps the place of its thread until it is done.
+        # A cancelled call that still waits releases its place at once. A running hash cannot be stopped: it keeps the
+        # place of its thread until it is done.
         future.add_done_callback(self._leave)
         return await asyncio.wrap_future(future)
 
@@ -150,17 +160,17 @@ class PasswordHasher:
 
 @dataclass(frozen=True)
 class PasswordPolicy:
-    """What a new password must be: lengths in characters, and the least score of strength(), 0 to 4."""
+    """The rules for a new password: lengths in characters, and the least score of strength(), 0 to 4."""
 
     min_length: int = 8
-    max_length: int = 512
+    max_length: int = limits.PASSWORD
     min_score: int = 2
 
 
-# Personal words shorter than this turn up in strangers' passwords by chance.
+# Shorter personal words occur in unrelated passwords by chance
 _MIN_WORD = 4
-# zxcvbn holds the interpreter lock, and its time grows with the length and, steeply, with the number of different
-# characters that may stand for a letter: 72 characters took 20 ms at most with three of those and 700 ms with twenty.
+# zxcvbn holds the interpreter lock. Its time grows with the length and, steeply, with the number of different
+# characters that may replace a letter: 72 characters took at most 20 ms with three of those, and 700 ms with twenty.
 _SCORED_LENGTH = 72
 _SCORED_LENGTH_LEET = 16
 _LEET = frozenset("4@8({[<3691!|0$5+7%2")
@@ -169,49 +179,49 @@ _MAX_LEET = 3
 
 @cache
 def blocklist() -> frozenset[str]:
-    """Common passwords, in lower case."""
+    """Return the common passwords, in lower case."""
     lines = Path(__file__).with_name("blocklist.txt").read_text("ascii").splitlines()
     return frozenset(line for line in lines if line != "#" and not line.startswith("# "))
 
 
 def strength(password: str, context: Sequence[str]) -> int:
-    """How hard the head of a password is to guess for one who knows `context`: 0 (no work) to 4 (over 10^10 guesses).
+    """Return how hard a password is to guess for someone who knows `context`: 0 (easy) to 4 (over 10^10 guesses).
 
-    Raises ValueError for unpaired surrogates.
+    Only its start is rated. Raise ValueError for unpaired surrogates.
     """
     return int(_estimate(password, context).score)
 
 
-def problems(password: str, context: Sequence[str], policy: PasswordPolicy, *field: str) -> list[Problem]:
-    """Why a new password is refused; nothing when it is good. `context` is its owner's username, email and names.
+def password_problems(password: str, context: Sequence[str], policy: PasswordPolicy, *field: str) -> list[Problem]:
+    """Return why a new password is rejected, or nothing. `context` is its owner's username, email, and names.
 
-    At most one problem is given: the first, in the order length, characters, common, personal, guessable.
+    At most one problem is returned: the first in the order length, characters, common, personal, guessable.
     """
     if len(password) > policy.max_length:
-        return [Problem(ErrorCode.TOO_LONG, f"A password has at most {policy.max_length} characters", field)]
+        return [Problem(ErrorCode.TOO_LONG, f"A password must have at most {policy.max_length} characters.", field)]
     if len(password) < policy.min_length:
-        return [Problem(ErrorCode.TOO_SHORT, f"A password has at least {policy.min_length} characters", field)]
+        return [Problem(ErrorCode.TOO_SHORT, f"A password must have at least {policy.min_length} characters.", field)]
     if UNSTORABLE.search(password):
-        return [Problem(ErrorCode.INVALID, "A password must not hold NUL or unpaired surrogates", field)]
+        return [Problem(ErrorCode.INVALID, "A password must not contain NUL or unpaired surrogates.", field)]
     reason = _weakness(password, [text for text in context if not UNSTORABLE.search(text)], policy)
     return [] if reason is None else [Problem(ErrorCode.WEAK_PASSWORD, reason, field)]
 
 
 def _weakness(password: str, context: Sequence[str], policy: PasswordPolicy) -> str | None:
     if password.casefold() in blocklist():
-        return "This is one of the most common passwords"
+        return "This is one of the most common passwords."
     if _is_personal(password, context, policy):
-        return "This password holds little but your own name or address"
+        return "This password is mostly your own name or address."
     estimate = _estimate(password, context)
     if int(estimate.score) >= policy.min_score:
         return None
     hints = estimate.feedback and [estimate.feedback.warning or "", *estimate.feedback.suggestions]
     hint = next((str(hint) for hint in hints or [] if hint), "Use more words")
-    return f"This password is easy to guess. {hint.rstrip('.')}"
+    return f"This password is easy to guess. {hint.rstrip('.')}."
 
 
 def _is_personal(password: str, context: Sequence[str], policy: PasswordPolicy) -> bool:
-    """Whether the password, without the words of `context`, is too short and no word of its own."""
+    """Return whether the password, without the words of `context`, is too short and contains no other word."""
     given = rest = password.casefold()
     for word in sorted(set(_personal_words(context)), key=len, reverse=True):
         rest = rest.replace(word, "")

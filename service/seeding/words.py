@@ -1,10 +1,10 @@
-"""What are people and their things called, and where do they live? Word lists for `seed`.
+"""Word lists for `seed`: names, places, and the names of objects.
 
-In a list of names `Юлія=Yuliia` gives a name and its spelling in Latin letters; where only one is given, its letters
-lose their marks. Postal codes are of their cities.
+In a list of names, `Юлія=Yuliia` is a name and its Latin spelling. Without one, the spelling is the name without its
+accents. Postal codes belong to their cities.
 """
 
-# ruff: noqa: RUF001  (letters of other scripts look like Latin ones, and are meant)
+# ruff: noqa: RUF001  (letters of other scripts that look like Latin ones are intended)
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import unicodedata
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
-from service.permissions import SERVER
+from service.access.permissions import SERVER
 
 # Latin letters that have no decomposition in Unicode
 _PLAIN = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "ß": "ss", "ı": "i", "đ": "d", "Đ": "D", "æ": "ae"})
@@ -21,7 +21,7 @@ _PLAIN = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "ß": "ss", 
 
 @dataclass(frozen=True, slots=True)
 class Culture:
-    """People of one language and country. Names are (as written, in small ASCII letters)."""
+    """The names and places of one language and country. A name is a pair: as written, and in lower-case ASCII."""
 
     language: str
     country: str
@@ -33,13 +33,13 @@ class Culture:
 
 
 def latin(name: str) -> str:
-    """The small ASCII letters of a name in Latin script."""
+    """Return a name in Latin script in lower-case ASCII letters."""
     plain = unicodedata.normalize("NFKD", name.translate(_PLAIN))
     return re.sub("[^a-z]", "", plain.encode("ascii", "ignore").decode().lower())
 
 
 def stems(first: str, last: str) -> tuple[str, ...]:
-    """What a username may begin with: 2 to 7 of `a-z` and `_`, from names in small ASCII letters."""
+    """Return possible beginnings of a username: 2 to 7 of `a-z` and `_`, from names in lower-case ASCII letters."""
     return first[:7], first[:7], first[0] + last[:6], f"{first[:5]}_{last[0]}"
 
 
@@ -212,7 +212,7 @@ CULTURES = (
     ),
 )
 
-# Addresses and domains that are nobody's (RFC 5737, RFC 3849, RFC 2606)
+# Addresses and domains that are reserved for documentation (RFC 5737, RFC 3849, RFC 2606)
 DOMAINS = ("example.com", "example.com", "example.net", "example.org")
 ADDRESSES = (
     *(f"{net}.{host}" for net in ("192.0.2", "198.51.100", "203.0.113") for host in range(1, 255)),

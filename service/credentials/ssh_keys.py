@@ -1,9 +1,9 @@
-"""Which text is an SSH public key, and what identifies it?
+"""SSH public keys: parsing, checks, and fingerprints.
 
-Read is the one line of a `.pub` file (sshd(8), AUTHORIZED_KEYS FILE FORMAT, without options): type, base64, comment.
-Keys are checked by `cryptography`. A certificate (OpenSSH PROTOCOL.certkeys) is taken apart here and its key is checked
-alone, because `cryptography` knows neither certificates of security keys nor those signed by one. Whether its signature
-is good and its signer trusted is for the SSH server to say.
+The input is the one line of a `.pub` file (sshd(8), AUTHORIZED_KEYS FILE FORMAT, without options): type, base64,
+comment. Keys are checked by `cryptography`. The key of a certificate (OpenSSH PROTOCOL.certkeys) is extracted and
+checked alone, because `cryptography` supports neither certificates of security keys nor certificates signed by one. The
+SSH server checks the signature of a certificate and its signer.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_public_key
 
-MAX_LENGTH: Final = 16 * 1024
 MIN_RSA_BITS: Final = 2048
-MAX_RSA_BITS: Final = 16384  # what OpenSSH reads at most
+MAX_RSA_BITS: Final = 16384  # the largest that OpenSSH accepts
 
-# Each type of key, and how many strings of its blob make up the key.
+# Each type of key, and the number of strings in its blob that form the key
 _KEY_FIELDS: Final = {
     "ecdsa-sha2-nistp256": 2,
     "ecdsa-sha2-nistp384": 2,
@@ -32,15 +31,17 @@ _KEY_FIELDS: Final = {
     "ssh-ed25519": 1,
     "ssh-rsa": 2,
 }
-# Each type of certificate, and the type of the key in it.
+# Each type of certificate, and the type of the key in it
 _CERTIFIED: Final = {key.removesuffix("@openssh.com") + "-cert-v01@openssh.com": key for key in _KEY_FIELDS}
 TYPES: Final = frozenset(_KEY_FIELDS) | frozenset(_CERTIFIED)
 
-# What follows the key in a certificate: serial, type, key id, principals, valid after, valid before, critical options,
-# extensions, reserved, signature key, signature. A number is a width in bytes, None a string.
+# The fields after the key of a certificate: serial, type, key id, principals, valid after, valid before, critical
+# options, extensions, reserved, signature key, signature. A number is a width in bytes, None is a string.
 _CERTIFICATE_TAIL = (8, 4, None, None, 8, 8, None, None, None, None, None)
 
 _BLANK = re.compile(r"[ \t]+")
+# SECURITY: bidirectional controls, too, could make a comment look like another key
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _FINGERPRINT = re.compile(r"(?:SHA256:)?([A-Za-z0-9+/]{43})=?")
 
 
@@ -48,7 +49,7 @@ _FINGERPRINT = re.compile(r"(?:SHA256:)?([A-Za-z0-9+/]{43})=?")
 class SshPublicKey:
     """A public key in its canonical form.
 
-    `fingerprint` is what `ssh-keygen -lf` shows, and `public_key` the line `type base64[ comment]`.
+    `fingerprint` is the one that `ssh-keygen -lf` prints, and `public_key` is the line `type base64[ comment]`.
     """
 
     type: str
@@ -58,16 +59,14 @@ class SshPublicKey:
 
 
 def parse_public_key(text: str) -> SshPublicKey:
-    """The public key of one line. Raises ValueError with a sentence for its owner if it is none, or too weak."""
-    if len(text) > MAX_LENGTH:
-        raise ValueError("A public key is at most 16 KiB long")
+    """Return the public key of one line. Raise ValueError, with a message for the user, for any other text."""
     line = text.strip(" \t\r\n")
-    _refuse_other_files(line)
+    _reject_other_files(line)
     kind, encoded, comment = _split(line)
     try:
         blob = base64.b64decode(encoded, validate=True)
     except ValueError:
-        raise ValueError("The key is not valid base64") from None
+        raise ValueError("The key is not valid base64.") from None
     key_kind, key_blob = _key_of(kind, blob)
     _check_key(key_kind, key_blob)
     canonical = f"{kind} {base64.b64encode(blob).decode()}"
@@ -79,13 +78,13 @@ def parse_public_key(text: str) -> SshPublicKey:
     )
 
 
-def normalise_fingerprint(text: str) -> str | None:
-    """`SHA256:` and 43 characters, from a fingerprint with or without that mark and padding; None for other text."""
+def normalized_fingerprint(text: str) -> str | None:
+    """Return `SHA256:` and 43 characters for a fingerprint with or without this prefix and padding, else None."""
     match = _FINGERPRINT.fullmatch(text)
     if match is None:
         return None
     digits = match.group(1)
-    # The last of 43 characters carries two bits too many: only one spelling is what a key has.
+    # The last of 43 characters has two unused bits: only one of four spellings is the fingerprint of a key
     canonical = base64.b64encode(base64.b64decode(digits + "=")).decode() == digits + "="
     return f"SHA256:{digits}" if canonical else None
 
@@ -94,43 +93,48 @@ def _fingerprint(blob: bytes) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
-def _refuse_other_files(line: str) -> None:
+def _reject_other_files(line: str) -> None:
     if "PRIVATE KEY" in line or line.startswith("PuTTY-User-Key-File"):
-        # SECURITY: said plainly, because a private key that was sent anywhere must be replaced.
-        raise ValueError("This is a private key, which must not be shared: replace it, and send the public one (.pub)")
+        # SECURITY: the user must learn this, because a private key that was sent anywhere must be replaced
+        raise ValueError(
+            "This is a private key, which must never be shared. Replace it, and send the public key (.pub)."
+        )
     if not line:
-        raise ValueError("The public key is empty")
+        raise ValueError("The public key is empty.")
     if "\n" in line or "\r" in line:
-        raise ValueError("Expected a single public key on one line, like the content of a .pub file")
+        raise ValueError("Send a single public key on one line, like the content of a .pub file.")
 
 
 def _split(line: str) -> tuple[str, str, str]:
-    """The type, base64 and comment of a line."""
+    """Return the type, base64, and comment of a line."""
     kind, encoded, comment = [*_BLANK.split(line, maxsplit=2), "", ""][:3]
     if kind not in TYPES:
         if kind.startswith("ssh-dss"):
-            raise ValueError("DSA keys are too weak; use an Ed25519 key")
+            raise ValueError("DSA keys are too weak. Use an Ed25519 key.")
         if not TYPES.isdisjoint(_BLANK.split(line)):
-            raise ValueError("Options before the type of the key are not accepted")
-        raise ValueError(f"Unknown type of key; known are {', '.join(sorted(_KEY_FIELDS))} and their certificates")
-    if not comment.isprintable():
-        raise ValueError("The comment of the key must not hold control characters")
+            raise ValueError("Options before the type of the key are not supported.")
+        known = ", ".join(sorted(_KEY_FIELDS))
+        raise ValueError(f"Unknown type of key. Supported are {known}, and their certificates.")
+    # ssh-keygen writes any comment: letters of every script, emoji, no-break spaces
+    comment = comment.replace("\t", " ").strip()
+    if _CONTROL.search(comment):
+        raise ValueError("The comment of the key must not contain control characters.")
     return kind, encoded, comment
 
 
 def _string(blob: bytes, start: int) -> tuple[bytes, int]:
-    """The SSH string (RFC 4251, section 5) at `start` of the blob, and where it ends."""
+    """Return the SSH string (RFC 4251, section 5) at `start` of the blob, and its end."""
     end = start + 4 + int.from_bytes(blob[start : start + 4])
     if start + 4 > len(blob) or end > len(blob):
-        raise ValueError("The key is damaged: it ends too early")
+        raise ValueError("The key is damaged: it is incomplete.")
     return blob[start + 4 : end], end
 
 
 def _key_of(kind: str, blob: bytes) -> tuple[str, bytes]:
-    """The type and blob of the plain key in a blob that may be a certificate."""
+    """Return the type and blob of the plain key in a blob that may be a certificate."""
     embedded, position = _string(blob, 0)
     if embedded != kind.encode():
-        raise ValueError("The key is damaged: its content is of another type than its line says")
+        raise ValueError("The key is damaged: its content has another type than its line says.")
     if kind in _KEY_FIELDS:
         return kind, blob
     key_kind = _CERTIFIED[kind]
@@ -142,7 +146,7 @@ def _key_of(kind: str, blob: bytes) -> tuple[str, bytes]:
     for width in _CERTIFICATE_TAIL:
         position = _string(blob, position)[1] if width is None else position + width
     if position != len(blob):
-        raise ValueError("The key is damaged: its certificate is followed by other data")
+        raise ValueError("The key is damaged: its certificate is followed by other data.")
     return key_kind, len(key_kind).to_bytes(4) + key_kind.encode() + blob[start:end]
 
 
@@ -151,10 +155,10 @@ def _check_key(kind: str, blob: bytes) -> None:
     try:
         key = load_ssh_public_key(line)
     except (ValueError, UnsupportedAlgorithm, NotImplementedError):
-        raise ValueError("The key is damaged: its numbers are not those of such a key") from None
+        raise ValueError("The key is damaged: its numbers are not valid for its type.") from None
     if isinstance(key, RSAPublicKey) and not MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
-        raise ValueError(f"An RSA key must have {MIN_RSA_BITS} to {MAX_RSA_BITS} bits; this one has {key.key_size}")
-    # SECURITY: a number may be written with leading zeros; one key must not have several fingerprints. (`cryptography`
-    # gives the keys of security keys without their type, and these hold no such number.)
+        raise ValueError(f"An RSA key must have {MIN_RSA_BITS} to {MAX_RSA_BITS} bits; this one has {key.key_size}.")
+    # SECURITY: a number may be encoded with leading zeros, but a key must not have several fingerprints.
+    # (`cryptography` returns the keys of security keys without their type, and these contain no such number.)
     if not kind.startswith("sk-") and key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH) != line:
-        raise ValueError("The key is damaged: its numbers are not in their shortest form")
+        raise ValueError("The key is damaged: its numbers are not in their shortest form.")

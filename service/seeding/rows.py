@@ -1,7 +1,7 @@
-"""Which rows does `seed` write?
+"""The sample rows of `seed`.
 
-The same ones for the same Recipe: chance comes from its seed alone, and time from its day. In a row a time is a number
-of microseconds since 1970, an id the 32 digits of a UUID, an address and a JSON value their text.
+The same Recipe always gives the same rows: random numbers depend only on its seed, and times only on its day. In a row,
+a time is a number of microseconds since 1970, an id is the 32 digits of a UUID, and addresses and JSON values are text.
 """
 
 from __future__ import annotations
@@ -13,34 +13,35 @@ import itertools
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, TypeAlias, TypeVar
 
-from service import seed_names as words
-from service.secrets import ALPHABET, VISIBLE_LENGTH, TokenKind
-from service.types.role import ADMIN_ROLE, USER_ROLE
+from service.credentials.tokens import ALPHABET, VISIBLE_LENGTH, TokenKind
+from service.devices import device_name
+from service.seeding import words
+from service.types.role import ADMIN_ROLE, STAFF_ROLE, USER_ROLE
 
 T = TypeVar("T")
 Row: TypeAlias = dict[str, Any]
 Batch: TypeAlias = dict[str, list[Row]]
 
-# In an order that the foreign keys allow
+# In the order that the foreign keys require
 TABLES: Final = (
     *("users", "credentials", "sessions", "session_tokens", "api_keys", "api_key_secrets", "ssh_keys"),
     *("servers", "subusers"),
 )
-BATCH: Final = 2_500  # users whose rows are in memory at once
-MAX_NUMBER: Final = 99_999_999  # behind 7 letters, 15 characters: the longest username of the default policy
+BATCH: Final = 2_500  # users whose rows are in memory at the same time
+MAX_NUMBER: Final = 99_999_999  # with 7 letters before it, 15 characters: the default policy's longest username
 DAY: Final = 86_400_000_000
 SPAN: Final = 3 * 365 * DAY
-SESSION_SPAN: Final = 45 * DAY  # the service soon forgets sessions that are over
+SESSION_SPAN: Final = 45 * DAY  # the service deletes sessions some time after their end
 SESSION_LIFETIME: Final = 30 * DAY
 FIRST_BIRTH, LAST_BIRTH = dt.date(1950, 1, 1).toordinal(), dt.date(2004, 1, 1).toordinal()
 
-STAFF_ROLE = "00000000-0000-7000-8000-000000000002"
-# The oldest accounts belong to those who run the place
+# Positions of administrators and staff, among the oldest accounts
 ADMINS, STAFFERS = range(0, 500, 100), range(1, 1000, 40)
 
-# Weights: how many things a user has, and which plan
+# Weighted choices: the number of objects of a user, and the plan
 SESSIONS = (0,) * 37 + (1,) * 30 + (2,) * 15 + (3,) * 12 + (4,) * 6
 API_KEYS = (0,) * 65 + (1,) * 23 + (2,) * 9 + (3,) * 3
 SSH_KEYS = (0,) * 50 + (1,) * 33 + (2,) * 14 + (3,) * 3
@@ -48,16 +49,16 @@ SERVERS = (0,) * 60 + (1,) * 25 + (2,) * 11 + (3,) * 4
 SUBUSERS = (0,) * 65 + (1,) * 22 + (2,) * 9 + (3,) * 4
 PLANS = (0,) * 70 + (1,) * 18 + (2,) * 10 + (3,) * 2
 
-# What stands before the 32 bytes of a key (RFC 8709, section 4)
-SSH_HEAD = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"
+# The bytes before the 32 bytes of a key (RFC 8709, section 4)
+SSH_PREFIX = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides the rows.
+    """The input that determines the rows.
 
-    Everything lies before `day`, but for ends that are still to come. `plans` are the ids and tiers of four plans, the
-    cheapest first. Accounts are numbered from `first_number` on, without the numbers `taken`.
+    All times are before `day`, except ends in the future. `plans` are the ids and tiers of four plans, the cheapest
+    first. Accounts are numbered from `first_number`, without the numbers in `taken`.
     """
 
     seed: int
@@ -70,39 +71,42 @@ class Recipe:
 
 
 def batches(recipe: Recipe) -> Iterator[Batch]:
-    """The rows by table, those of BATCH users at a time, the oldest accounts first."""
+    """Yield the rows by table, for BATCH users at a time, the oldest accounts first."""
     rows = _Rows(recipe)
     for first in range(0, recipe.users, BATCH):
         yield rows.of(range(first, min(first + BATCH, recipe.users)))
 
 
-def chance_of(*parts: object) -> random.Random:
-    """Chance that is the same for the same parts; they are hashed, because a bare number would lose its sign."""
-    return random.Random(" ".join(map(str, parts)))  # noqa: S311  (the rows are to be repeatable, and hold no secret)
+def generator_of(*parts: object) -> random.Random:
+    """Return a generator that depends only on the parts. They are a text, because a number would lose its sign."""
+    return random.Random(" ".join(map(str, parts)))  # noqa: S311  (rows must be reproducible, and hold no secret)
 
 
-def uuid7(at: int, chance: random.Random) -> str:
-    """An id of the moment `at`, laid out as by uuid_v7() in the database."""
+def uuid7(at: int, generator: random.Random) -> str:
+    """Return an id for the time `at`, in the layout of uuid_v7() in the database."""
     milliseconds, rest = divmod(at, 1000)
-    number = milliseconds << 80 | 7 << 76 | rest * 4096 // 1000 << 64 | 2 << 62 | chance.getrandbits(62)
+    number = milliseconds << 80 | 7 << 76 | rest * 4096 // 1000 << 64 | 2 << 62 | generator.getrandbits(62)
     return f"{number:032x}"
 
 
+_device = cache(device_name)
+
+
 class _Rows:
-    """Makes one account after the other. Each table's rows come from one place, so their columns stand in one order."""
+    """The rows of one account after another. One place adds the rows of a table, so that they have the same columns."""
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
         self._end = recipe.day
         self._step = SPAN / recipe.users
-        self._chance = chance_of("roster seed", recipe.seed)
-        self._draw = self._chance.random
+        self._random = generator_of("roster seed", recipe.seed)
+        self._draw = self._random.random
         self._numbers = (number for number in itertools.count(recipe.first_number) if number not in recipe.taken)
         self._first_admin: str | None = None
         self._batch: Batch = {}
 
     def of(self, positions: range) -> Batch:
-        """The rows of the accounts at these positions, and of what is between them."""
+        """Return the rows of the accounts at these positions, and of the memberships between them."""
         self._batch = {table: [] for table in TABLES}
         for position in positions:
             self._account(position)
@@ -125,7 +129,7 @@ class _Rows:
         return self._between(low, high) if self._draw() < share else None
 
     def _new(self, created: int) -> Row:
-        return {"id": uuid7(created, self._chance), "created_at": created}
+        return {"id": uuid7(created, self._random), "created_at": created}
 
     def _account(self, position: int) -> None:
         created = self._end - SPAN + int(self._step * (position + self._draw()))
@@ -135,10 +139,10 @@ class _Rows:
         role = ADMIN_ROLE if position in ADMINS else STAFF_ROLE if position in STAFFERS else USER_ROLE
         since = self._maybe(0.015, created, self._end) if role == USER_ROLE else None
         until = None if since is None else self._maybe(0.6, since, self._end + 60 * DAY)
-        shut_out = since is not None and (until is None or until > self._end)
-        signed_in = None if shut_out else self._sessions(user_id, created)
-        if signed_in is None:
-            signed_in = self._maybe(0.8, created, max(created, self._end - SESSION_SPAN))
+        suspended = since is not None and (until is None or until > self._end)
+        last_login = None if suspended else self._sessions(user_id, created)
+        if last_login is None:
+            last_login = self._maybe(0.8, created, max(created, self._end - SESSION_SPAN))
         changed = since or self._maybe(0.3, created, self._end)
         plan_id, tier = self._recipe.plans[self._pick(PLANS)]
         self._add(
@@ -155,7 +159,7 @@ class _Rows:
             suspended_reason=None if since is None else self._pick(words.SUSPENSION_REASONS),
             suspended_until=until,
             suspended_by=None if since is None else self._first_admin,
-            last_login_at=signed_in,
+            last_login_at=last_login,
             version=1 if changed is None else 2 + int(self._draw() * 4),
             updated_at=changed or created,
         )
@@ -167,7 +171,7 @@ class _Rows:
         self._servers(user_id, created, number)
 
     def _person(self, number: int) -> Row:
-        """Who it is. The number makes username and address unique, whatever the names."""
+        """Return the columns of a person. The number makes the username and the email address unique."""
         culture = self._pick(words.CULTURES)
         first, first_latin = self._pick(culture.first_names)
         last, last_latin = self._pick(culture.last_names)
@@ -187,11 +191,11 @@ class _Rows:
         }
 
     def _address(self, culture: words.Culture, last: str) -> str:
-        """JSON text; no word of the lists needs escaping in it."""
+        """Return an address as JSON text; no word of the lists needs escaping."""
         if self._happens(0.2):
             return f'{{"country": "{culture.country}"}}'
-        house, street = 1 + int(self._draw() * 180), self._pick(culture.streets)
-        line = f"{house} {street}" if culture.number_first else f"{street} {house}"
+        number, street = 1 + int(self._draw() * 180), self._pick(culture.streets)
+        line = f"{number} {street}" if culture.number_first else f"{street} {number}"
         city, code = self._pick(culture.cities)
         company = f'"company": "{last} & Co.", ' if self._happens(0.08) else ""
         return (
@@ -199,20 +203,22 @@ class _Rows:
         )
 
     def _sessions(self, user_id: str, created: int) -> int | None:
-        """The sessions of an account; when the latest was opened."""
+        """Add the sessions of an account, and return when the latest one was opened."""
         latest = None
         for _ in range(self._pick(SESSIONS)):
             opened = self._between(max(created, self._end - SESSION_SPAN), self._end)
-            over = min(opened + SESSION_LIFETIME, self._end)
-            ended = self._maybe(0.25, opened, over)
-            session = self._new(opened)
+            last_use = min(opened + SESSION_LIFETIME, self._end)
+            ended = self._maybe(0.25, opened, last_use)
+            session, agent = self._new(opened), self._pick(words.USER_AGENTS)
             self._add(
                 "sessions",
                 **session,
                 user_id=user_id,
                 ip=self._pick(words.ADDRESSES),
-                user_agent=self._pick(words.USER_AGENTS),
-                last_seen_at=self._between(opened, ended or over),
+                user_agent=agent,
+                device=_device(agent),
+                idle_expires_at=opened + SESSION_LIFETIME,
+                last_seen_at=self._between(opened, ended or last_use),
                 expires_at=opened + SESSION_LIFETIME,
                 ended_at=ended,
             )
@@ -221,44 +227,44 @@ class _Rows:
         return latest
 
     def _digest(self) -> bytes:
-        # SECURITY: random bytes stand for the digest itself. Were they made into a token first, whoever knows the seed
-        # could make it again and sign in with it; the token of a random digest nobody can find.
-        return self._chance.randbytes(32)
+        # SECURITY: the digest itself is random. If it were computed from a generated token, a person who knows the seed
+        # could generate the token again and sign in with it. No token can be found for a random digest.
+        return self._random.randbytes(32)
 
     def _api_keys(self, user_id: str, created: int) -> None:
-        names = int(self._draw() * len(words.API_KEY_NAMES))
+        offset = int(self._draw() * len(words.API_KEY_NAMES))
         for index in range(self._pick(API_KEYS)):
-            made = self._between(created, self._end)
-            key, expires = self._new(made), self._maybe(0.4, made, self._end + 365 * DAY)
+            added = self._between(created, self._end)
+            key, expires = self._new(added), self._maybe(0.4, added, self._end + 365 * DAY)
             self._add(
                 "api_keys",
                 **key,
                 user_id=user_id,
-                name=words.API_KEY_NAMES[(names + index) % len(words.API_KEY_NAMES)],
-                prefix=TokenKind.API_KEY.value + "".join(self._chance.choices(ALPHABET, k=VISIBLE_LENGTH)),
+                name=words.API_KEY_NAMES[(offset + index) % len(words.API_KEY_NAMES)],
+                prefix=TokenKind.API_KEY.value + "".join(self._random.choices(ALPHABET, k=VISIBLE_LENGTH)),
                 permissions=self._pick(words.API_KEY_PERMISSIONS),
                 allowed_ips=self._pick(words.NETWORKS) if self._happens(0.15) else (),
-                last_used_at=self._maybe(0.7, made, min(expires or self._end, self._end)),
+                last_used_at=self._maybe(0.7, added, min(expires or self._end, self._end)),
                 expires_at=expires,
             )
             self._add("api_key_secrets", hash=self._digest(), api_key_id=key["id"])
 
     def _ssh_keys(self, user_id: str, created: int) -> None:
-        names = int(self._draw() * len(words.MACHINES))
+        offset = int(self._draw() * len(words.MACHINES))
         for index in range(self._pick(SSH_KEYS)):
-            made = self._between(created, self._end)
-            name = words.MACHINES[(names + index) % len(words.MACHINES)]
-            blob = SSH_HEAD + self._chance.randbytes(32)
+            added = self._between(created, self._end)
+            name = words.MACHINES[(offset + index) % len(words.MACHINES)]
+            blob = SSH_PREFIX + self._random.randbytes(32)
             fingerprint = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
             self._add(
                 "ssh_keys",
-                **self._new(made),
+                **self._new(added),
                 user_id=user_id,
                 name=name,
                 type="ssh-ed25519",
                 fingerprint=f"SHA256:{fingerprint}",
                 public_key=f"ssh-ed25519 {base64.b64encode(blob).decode()} {name}",
-                last_used_at=self._maybe(0.6, made, self._end),
+                last_used_at=self._maybe(0.6, added, self._end),
             )
 
     def _servers(self, user_id: str, created: int, number: int) -> None:
@@ -272,7 +278,7 @@ class _Rows:
             )
 
     def _subusers(self) -> None:
-        """Memberships on the servers of the batch, of other people of the batch."""
+        """Add memberships of users of the batch on servers of other users of the batch."""
         people = self._batch["users"]
         for server in self._batch["servers"]:
             members = {server["owner_id"]}

@@ -1,8 +1,8 @@
-"""How do the rows of `seed` get into the database?
+"""Copying of the sample rows into the database, in one transaction.
 
-By COPY, which takes values in binary form only: the connection is therefore one of its own, without the codecs of
-database.py, which are text. All is one transaction. Where the run adds a good part of the accounts, it builds the
-indexes anew at its end: that costs less than keeping them up, and shuts everybody else out of the tables meanwhile.
+COPY accepts values only in binary form, so a run opens its own connection, without the text codecs of `Database`. A run
+that adds a large part of the accounts drops the indexes and builds them again at its end. That is faster than updating
+them for each row, but locks the tables until the run commits.
 """
 
 from __future__ import annotations
@@ -20,17 +20,20 @@ from typing import Any, Final, TypeAlias
 import asyncpg
 import orjson
 
-from service import seed_rows
-from service.errors import ErrorCode, refuse
-from service.readers import Connection
-from service.seed_rows import TABLES, Batch, Recipe
+from service.access.actor import system_actor
+from service.database.connection import Database, Transaction, codecs
+from service.database.read_pool import Connection
+from service.errors import ErrorCode, reject
+from service.seeding import rows as seed_rows
+from service.seeding.rows import TABLES, Batch, Recipe
+from service.write import writing
 
-# Opens a bar of a name and a length, whose `update` takes steps
+# Opens a progress bar of a label and a length; its `update` advances it
 Progress: TypeAlias = Callable[[str, int], AbstractContextManager[Any]]
 
-LOCK: Final = 0x73656564  # "seed": one run at a time
+LOCK: Final = 0x73656564  # "seed"; only one run at a time
 EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-FEW: Final = 2  # measured: building an index costs a quarter to a half, for each row, of keeping it up
+REBUILD_FACTOR: Final = 2  # measured: per row, building an index costs a quarter to a half of updating it
 POSTGRESQL_EPOCH: Final = 946_684_800_000_000  # 2000-01-01, in microseconds since 1970
 SESSION: Final = {
     "application_name": "roster seed",
@@ -63,7 +66,7 @@ SELECT
 FROM audit_events
 WHERE event = 'seed'
 """
-# What people chose for themselves may look like what a run makes
+# Values that users have chosen may look like those that a run generates
 NUMBERS_TAKEN = """
 SELECT DISTINCT CAST(found.number AS bigint) AS number
 FROM (
@@ -77,16 +80,15 @@ WHERE CAST(found.number AS bigint) >= $1
 CREATE_PLAN = """
 INSERT INTO plans (id, name, description, tier, is_default, limits, created_at)
 SELECT $1, $2, $3, $4, $5 AND NOT EXISTS (SELECT FROM plans WHERE is_default), $6, $7
-ON CONFLICT (lower(name)) DO NOTHING
+ON CONFLICT (fold(name)) DO NOTHING
 """
 PLANS_BY_NAME = """
 SELECT CAST(plans.id AS text) AS id, plans.tier
 FROM unnest(CAST($1 AS text[])) WITH ORDINALITY AS wanted (name, position)
-JOIN plans ON lower(plans.name) = lower(wanted.name)
+JOIN plans ON fold(plans.name) = fold(wanted.name)
 ORDER BY wanted.position
 """
-RECORD = "INSERT INTO audit_events (event, credential, changes) VALUES ('seed', 'command', $1)"
-# Those that no constraint needs
+# Indexes that do not belong to a constraint
 INDEXES = """
 SELECT CAST(CAST(indexrelid AS regclass) AS text) AS name, pg_get_indexdef(indexrelid) AS definition
 FROM pg_index
@@ -98,7 +100,7 @@ ORDER BY 1
 
 @dataclass(frozen=True)
 class Run:
-    """What the operator asks for; `day` is the midnight that the history leads up to."""
+    """The options of a run; `day` is the midnight at which the generated history ends."""
 
     seed: int
     users: int
@@ -106,12 +108,12 @@ class Run:
     password_hash: str | None
 
 
-async def fill(url: str, run: Run, progress: Progress) -> Counter[str]:
-    """Fills the migrated database at `url`; gives the number of rows by table.
+async def fill(database: Database, run: Run, progress: Progress) -> Counter[str]:
+    """Fill the migrated database, and return the number of rows by table.
 
-    Raises Refused, with nothing written, where an earlier run had the same seed or no numbers are left for accounts.
+    Raise MutationRejected, before anything is written, if an earlier run had the same seed, or if no numbers are left.
     """
-    connection = await asyncpg.connect(url, server_settings=SESSION)
+    connection = await asyncpg.connect(database.url, server_settings=SESSION)
     try:
         await _codecs(connection)
         async with connection.transaction():
@@ -120,10 +122,10 @@ async def fill(url: str, run: Run, progress: Progress) -> Counter[str]:
             day = (run.day - EPOCH) // dt.timedelta(microseconds=1)
             plans = await _plans(connection, run, day)
             recipe = Recipe(run.seed, run.users, day, plans, run.password_hash, first, taken)
-            async with _indexes_put_aside(connection, run.users, progress):
+            async with _without_indexes(connection, run.users, progress):
                 counts = await _copy_all(connection, recipe, progress)
-            await _record(connection, recipe, counts)
-        # VACUUM, because index-only scans need its visibility map and the search index its pending entries merged
+            await _record(Transaction(connection, database.statements), recipe, counts)
+        # VACUUM writes the visibility map that index-only scans need, and merges pending entries of the search index
         await connection.execute(f"VACUUM (ANALYZE) plans, {', '.join(TABLES)}")
     finally:
         await connection.close()
@@ -131,7 +133,7 @@ async def fill(url: str, run: Run, progress: Progress) -> Counter[str]:
 
 
 async def _codecs(connection: Connection) -> None:
-    """Times are microseconds since 1970, addresses their text: cheaper than objects for each of them."""
+    """Accept times as microseconds since 1970, and addresses as text, because objects would cost more."""
     await connection.set_type_codec(
         "timestamptz",
         schema="pg_catalog",
@@ -144,31 +146,31 @@ async def _codecs(connection: Connection) -> None:
 
 @cache
 def _inet(text: str) -> bytes:
-    """The binary form of an address (inet_send in PostgreSQL's network.c)."""
+    """Return the binary form of an address (inet_send in PostgreSQL's network.c)."""
     address = ipaddress.ip_address(text)
     family, network = 2 if address.version == 4 else 3, 0  # noqa: PLR2004
     return bytes((family, address.max_prefixlen, network, len(address.packed))) + address.packed
 
 
 async def _numbers(connection: Connection, run: Run) -> tuple[int, frozenset[int]]:
-    """The number of the first account, behind those of earlier runs, and what others took from there on."""
+    """Return the number of the first account, which follows those of earlier runs, and the used numbers after it."""
     runs = await connection.fetch(EARLIER_RUNS)
     if any(earlier["seed"] == run.seed for earlier in runs):
         message = f"this database was seeded already with seed {run.seed}: choose another --seed"
-        raise refuse(ErrorCode.ALREADY_DONE, message)
+        raise reject(ErrorCode.ALREADY_DONE, message)
     first = max((earlier["last_number"] for earlier in runs), default=0) + 1
     taken = frozenset(row["number"] for row in await connection.fetch(NUMBERS_TAKEN, first))
     if first + run.users + len(taken) > seed_rows.MAX_NUMBER:
-        message = f"this database was seeded with {first - 1} accounts already: there is no room for {run.users} more"
-        raise refuse(ErrorCode.LIMIT_REACHED, message)
+        message = f"this database was seeded already with {first - 1} accounts: {run.users} more exceed the maximum"
+        raise reject(ErrorCode.LIMIT_REACHED, message)
     return first, taken
 
 
 async def _plans(connection: Connection, run: Run, day: int) -> list[tuple[str, str]]:
-    """Id and tier of each plan; one that has the name already is taken as it is."""
+    """Return the id and tier of each plan; a plan that already has the name is used unchanged."""
     created = day - seed_rows.SPAN
     for name, description, tier, limits in PLANS:
-        plan_id = seed_rows.uuid7(created, seed_rows.chance_of("roster plan", name, run.seed))
+        plan_id = seed_rows.uuid7(created, seed_rows.generator_of("roster plan", name, run.seed))
         columns = plan_id, name, description, tier, tier == "FREE", orjson.dumps(limits).decode(), created
         await connection.execute(CREATE_PLAN, *columns)
     found = await connection.fetch(PLANS_BY_NAME, [plan[0] for plan in PLANS])
@@ -176,9 +178,9 @@ async def _plans(connection: Connection, run: Run, day: int) -> list[tuple[str, 
 
 
 @asynccontextmanager
-async def _indexes_put_aside(connection: Connection, users: int, progress: Progress) -> AsyncIterator[None]:
-    """Drops the indexes and builds them again at the end, unless so many accounts are there that this takes longer."""
-    if await connection.fetchval("SELECT count(*) FROM users") > FEW * users:
+async def _without_indexes(connection: Connection, users: int, progress: Progress) -> AsyncIterator[None]:
+    """Drop the indexes and build them again at the end, unless there are so many accounts that this takes longer."""
+    if await connection.fetchval("SELECT count(*) FROM users") > REBUILD_FACTOR * users:
         yield
         return
     indexes = await connection.fetch(INDEXES, list(TABLES))
@@ -197,11 +199,11 @@ async def _copy_all(connection: Connection, recipe: Recipe, progress: Progress) 
     batch = next(source, None)
     with progress("Copying accounts", recipe.users) as bar:
         while batch is not None:
-            # The next rows are made while the server takes these
-            following, _ = await asyncio.gather(asyncio.to_thread(next, source, None), _copy(connection, batch))
+            # The next rows are generated while the server receives these
+            next_batch, _ = await asyncio.gather(asyncio.to_thread(next, source, None), _copy(connection, batch))
             counts.update({table: len(rows) for table, rows in batch.items()})
             bar.update(len(batch["users"]))
-            batch = following
+            batch = next_batch
     return counts
 
 
@@ -212,9 +214,10 @@ async def _copy(connection: Connection, batch: Batch) -> None:
             await connection.copy_records_to_table(table, columns=list(rows[0]), records=records)
 
 
-async def _record(connection: Connection, recipe: Recipe, counts: Counter[str]) -> None:
-    """The audit event of the run, by which the next one knows of it."""
+async def _record(transaction: Transaction, recipe: Recipe, counts: Counter[str]) -> None:
+    """Write the audit event of the run; later runs read it."""
     last = recipe.first_number + recipe.users + len(recipe.taken) - 1
-    told = {"seed": recipe.seed, "first_number": recipe.first_number, "last_number": last, **counts}
-    changes = {name: {"old": None, "new": value} for name, value in told.items()}
-    await connection.execute(RECORD, orjson.dumps(changes).decode())
+    # Only now, because COPY needs the binary form
+    await codecs(transaction.connection)
+    async with writing(system_actor("command:seed"), transaction, "seed") as change:
+        change.added(seed=recipe.seed, first_number=recipe.first_number, last_number=last, **counts)

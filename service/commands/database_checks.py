@@ -1,4 +1,4 @@
-"""What is a database asked to tell whether it is sound? Nothing that changes it."""
+"""The checks of `doctor` on a database. They change nothing."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from typing import Final
 
 import asyncpg
 
-from service import migrations
-from service.database import OLDEST_VERSION, Database
-from service.house import database_of
-from service.readers import Connection
+from service.database import migrations
+from service.database.connection import ENCODING, OLDEST_VERSION, Database
+from service.database.read_pool import Connection
+from service.resources import database_of
+from service.schema import ORDERS
 from service.settings import Settings
 from service.types.role import ROOT_ROLE
 
-MOST_SKEW: Final = 1.0  # seconds: the database's clock ends sessions, Python's judges what is sent
-PATIENCE: Final = 10.0  # seconds for a connection, and then for all questions
+MOST_SKEW: Final = 1.0  # seconds: the database's clock expires sessions, the service's clock checks inputs
+TIMEOUT: Final = 10.0  # seconds for a connection, and then for all checks
 TRIES: Final = 5
 
 
 class Level(Enum):
-    """How bad it is."""
+    """Severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"
@@ -33,7 +34,7 @@ class Level(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: what was looked at, and what was found."""
+    """One line: what was checked, and the result."""
 
     level: Level
     check: str
@@ -43,20 +44,20 @@ class Finding:
         return f"{self.level.value:<8} {self.check:<16} {' '.join(self.text.split())}"
 
 
-async def questions(settings: Settings, url: str, whose: str) -> list[Finding]:
-    """What there is to say of the database at `url`; `whose` says where the address is from. Raises TimeoutError."""
+async def database_findings(settings: Settings, url: str, source: str) -> list[Finding]:
+    """Return the findings on the database at `url`; `source` says where the URL is from. Raise TimeoutError."""
     read_only = {"default_transaction_read_only": "on"}
     try:
-        connection = await asyncpg.connect(url, timeout=PATIENCE, server_settings=read_only)
+        connection = await asyncpg.connect(url, timeout=TIMEOUT, server_settings=read_only)
     except ValueError:
-        # SECURITY: the error is not repeated, for a part of the password may stand where a port should
-        return [Finding(Level.PROBLEM, "database", f"{whose} is no address of a PostgreSQL server")]
+        # SECURITY: the error is not repeated, because a part of the password may be in the place of the port
+        return [Finding(Level.PROBLEM, "database", f"{source} is not the URL of a PostgreSQL server")]
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         reason = str(error) or type(error).__name__
-        return [Finding(Level.PROBLEM, "database", f"cannot be reached ({whose}): {reason}")]
-    async with asyncio.timeout(PATIENCE):
+        return [Finding(Level.PROBLEM, "database", f"cannot be reached ({source}): {reason}")]
+    async with asyncio.timeout(TIMEOUT):
         try:
-            found = [await _version(connection, whose), await _clocks(connection)]
+            found = [await _version(connection, source), await _clocks(connection)]
             database = database_of(settings, url)
             await database.connect()
             try:
@@ -67,16 +68,19 @@ async def questions(settings: Settings, url: str, whose: str) -> list[Finding]:
             await connection.close()
 
 
-async def _version(connection: Connection, whose: str) -> Finding:
-    taken = []
+async def _version(connection: Connection, source: str) -> Finding:
+    seconds = []
     for _ in range(TRIES):
         started = time.perf_counter()
         await connection.fetchval("SELECT 1")
-        taken.append(time.perf_counter() - started)
+        seconds.append(time.perf_counter() - started)
     version = str(await connection.fetchval("SHOW server_version")).split()[0]
-    text = f"PostgreSQL {version} ({whose}), {statistics.median(taken) * 1000:.2f} ms for one round trip"
+    text = f"PostgreSQL {version} ({source}), {statistics.median(seconds) * 1000:.2f} ms for one round trip"
     if connection.get_server_version().major < OLDEST_VERSION:
-        return Finding(Level.PROBLEM, "database", f"{text}: {OLDEST_VERSION} or newer is needed")
+        return Finding(Level.PROBLEM, "database", f"{text}: {OLDEST_VERSION} or newer is required")
+    encoding = await connection.fetchval("SHOW server_encoding")
+    if encoding != ENCODING:
+        return Finding(Level.PROBLEM, "database", f"{text}: its encoding is {encoding}, and must be {ENCODING}")
     return Finding(Level.OK, "database", text)
 
 
@@ -85,11 +89,11 @@ async def _clocks(connection: Connection) -> Finding:
     theirs = await connection.fetchval("SELECT CAST(extract(epoch FROM clock_timestamp()) AS float)")
     skew = theirs - (before + time.time()) / 2
     level = Level.OK if abs(skew) <= MOST_SKEW else Level.WARNING
-    return Finding(level, "clocks", f"the database's is {abs(skew):.3f} s {'ahead' if skew >= 0 else 'behind'}")
+    return Finding(level, "clocks", f"the database's clock is {abs(skew):.3f} s {'ahead' if skew >= 0 else 'behind'}")
 
 
 async def _contents(database: Database, connection: Connection) -> list[Finding]:
-    """What the database holds; without all migrations there is no point in asking for more."""
+    """Return the findings on the content; without all migrations there is nothing more to check."""
     trigrams = await _trigrams(connection)
     try:
         known = await migrations.status(database)
@@ -104,15 +108,16 @@ async def _contents(database: Database, connection: Connection) -> list[Finding]
     return [
         Finding(Level.OK, "migrations", f"all {len(known)} are applied"),
         trigrams,
+        await _letter_case(database),
         await _statements(database),
         await _root(connection),
     ]
 
 
 async def _statements(database: Database) -> Finding:
-    unfit = await database.check()
-    if unfit:
-        return Finding(Level.PROBLEM, "statements", "; ".join(unfit))
+    problems = await database.check(ORDERS)
+    if problems:
+        return Finding(Level.PROBLEM, "statements", "; ".join(problems))
     return Finding(Level.OK, "statements", f"all {len(database.statements)} fit the schema")
 
 
@@ -127,8 +132,14 @@ async def _trigrams(connection: Connection) -> Finding:
     return Finding(Level.OK, "pg_trgm", row["installed_version"])
 
 
+async def _letter_case(database: Database) -> Finding:
+    if await database.ignores_case():
+        return Finding(Level.OK, "letter case", "is ignored for letters of every script")
+    return Finding(Level.PROBLEM, "letter case", "is not ignored correctly: the collation `roster` does not work")
+
+
 async def _root(connection: Connection) -> Finding:
     roots = await connection.fetchval("SELECT count(*) FROM users WHERE role_id = CAST($1 AS uuid)", ROOT_ROLE)
     if not roots:
-        return Finding(Level.WARNING, "root account", "there is none: `serve` will make one")
+        return Finding(Level.WARNING, "root account", "there is none: `serve` will create one")
     return Finding(Level.OK, "root account", f"{roots} with the role ROOT")

@@ -1,0 +1,1 @@
+"""Formats of credentials: tokens, passwords, and SSH keys."""

@@ -1,0 +1,1 @@
+"""The embedded PostgreSQL server, for installations that configure no database."""

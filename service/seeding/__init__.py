@@ -1,0 +1,1 @@
+"""Realistic sample data, written by the command `seed`."""

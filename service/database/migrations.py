@@ -1,7 +1,7 @@
-"""How the schema comes to be: applies `sql/migrations/NNNN_what.sql` in order, each in its own transaction.
+"""Migrations: the files `sql/migrations/NNNN_what.sql`, applied in order, each in its own transaction.
 
-Forward only. The SHA-256 of each file is kept, so that an edited one is noticed. An advisory lock lets several
-processes start at once: one migrates, the others wait and find nothing to do.
+Migrations cannot be reverted. The SHA-256 of each applied file is stored, so that a later edit is detected. An advisory
+lock allows several processes to start at the same time: one migrates, and the others wait and have nothing to apply.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.database import Database
-from service.readers import Connection
+from service.database.connection import Database
+from service.database.read_pool import Connection
 
-MIGRATIONS = Path(__file__).parent.parent / "sql" / "migrations"
-LOCK = 0x726F73746572  # "roster": the same number in every process
+MIGRATIONS = Path(__file__).parent.parent.parent / "sql" / "migrations"
+LOCK = 0x726F73746572  # "roster"; all processes use the same number
 NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 TABLE = """
 CREATE TABLE IF NOT EXISTS migrations (
@@ -28,12 +28,12 @@ CREATE TABLE IF NOT EXISTS migrations (
 
 
 class MigrationError(Exception):
-    """The database and the migration files do not fit together."""
+    """The database and the migration files do not match; the message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file: `applied` says whether the database has it."""
+    """One file, and whether it is applied to the database."""
 
     number: int
     name: str
@@ -43,12 +43,12 @@ class Migration:
 
 
 def files(folder: Path = MIGRATIONS) -> list[Migration]:
-    """The migrations of the folder in order; MigrationError for a gap, a double or a name that does not fit."""
+    """Return the migrations of the folder in order. Raise MigrationError for a gap, a duplicate, or an invalid name."""
     found = []
     for path in sorted(folder.glob("*.sql")):
         match = NAME.match(path.name)
         if match is None:
-            raise MigrationError(f"{path.name} is no migration name: NNNN_what.sql")
+            raise MigrationError(f"{path.name} is not a migration name: NNNN_what.sql")
         content = path.read_bytes()
         found.append(Migration(int(match[1]), path.name, hashlib.sha256(content).hexdigest(), content.decode()))
     for position, migration in enumerate(found, start=1):
@@ -58,13 +58,13 @@ def files(folder: Path = MIGRATIONS) -> list[Migration]:
 
 
 async def status(database: Database, folder: Path = MIGRATIONS) -> list[Migration]:
-    """Every migration, with whether it is applied. Changes nothing."""
+    """Return every migration, with whether it is applied. Change nothing."""
     async with database.connection() as connection:
         return await _compare(connection, files(folder))
 
 
 async def migrate(database: Database, folder: Path = MIGRATIONS) -> list[Migration]:
-    """Applies what is missing and gives it; MigrationError where the database is of another or a newer history."""
+    """Apply the missing migrations, and return them. Raise MigrationError if the database has other or newer ones."""
     applied = []
     async with database.connection() as connection:
         await connection.execute("SET statement_timeout = 0")

@@ -1,0 +1,127 @@
+"""Pages and counts of the statements that are lists.
+
+A list (`:list` in `sql/queries`) says which rows belong to it and nothing else. Here it becomes a page between two
+cursors, in either direction, or a count: of the whole list, or of the lists of many parents at once. Every variant is a
+query of its own, so that PostgreSQL can walk the index of its order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from service.database.rows import record_class
+from service.database.statements import Query, Statement, positional
+
+PARENT: Final = {"key": "parents.key"}
+PARENTS: Final = "unnest(CAST(:keys AS uuid[])) AS parents (key)"
+UNION: Final = "\nUNION ALL\n"
+VARIANTS: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The order of a list: by a column of the statement and then by id, or with None by id alone.
+
+    `type` is the SQL type of the column. The column must not be null.
+    """
+
+    column: str | None = None
+    type: str = "text"
+
+
+BY_ID = Order()
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The form of a page: its order, the direction of its scan, and which of its limits are given."""
+
+    order: Order = BY_ID
+    descending: bool = True
+    low: bool = False
+    high: bool = False
+    offset: bool = False
+
+
+@lru_cache(VARIANTS)
+def page(statement: Statement, bounds: Bounds, given: frozenset[str]) -> Query:
+    """Return the query of a page of a whole list.
+
+    `given` are the optional filters that apply. The cursors are the parameters `low_id` and `high_id`, with the
+    positions `low` and `high` if the order has a column. The rows then have a column `position`.
+    """
+    text = _page_text(statement, bounds)
+    sql, parameters = positional(text, given=given | {"low", "low_id", "high", "high_id", "offset", "limit"})
+    return Query(f"page_of_{statement.name}", sql, parameters, "many", statement.row)
+
+
+@lru_cache(VARIANTS)
+def count(statement: Statement, given: frozenset[str]) -> Query:
+    """Return the query of the number of rows in a whole list."""
+    sql, parameters = positional(f"SELECT count(*) FROM (\n{statement.text}\n) AS list", given=given)
+    return Query(f"count_of_{statement.name}", sql, parameters, "value", None)
+
+
+@lru_cache(VARIANTS)
+def pages_by_parent(statement: Statement, bounds: Bounds) -> Query:
+    """Return the query of a page of the list of each parent in `keys`; the rows have a column `key`."""
+    text = (
+        f"SELECT parents.key, page.*\nFROM {PARENTS}\nCROSS JOIN LATERAL (\n{_page_text(statement, bounds)}\n) AS page"
+    )
+    sql, parameters = positional(text, constants=PARENT)
+    return Query(f"pages_of_{statement.name}", sql, parameters, "many", statement.row)
+
+
+@lru_cache(VARIANTS)
+def counts_by_parent(statement: Statement) -> Query:
+    """Return the query of the number of rows in the list of each parent in `keys`, as columns `key` and `count`."""
+    text = f"SELECT parents.key, (SELECT count(*) FROM (\n{statement.text}\n) AS list) AS count\nFROM {PARENTS}"
+    sql, parameters = positional(text, constants=PARENT)
+    return Query(f"counts_of_{statement.name}", sql, parameters, "many", None)
+
+
+def variants(statement: Statement, orders: tuple[Order, ...] = (BY_ID,)) -> Iterator[Query]:
+    """Yield queries of a list that together contain all of its parts, so that they can be checked."""
+    if "key" in statement.parameters:
+        yield counts_by_parent(statement)
+        for descending in (True, False):
+            yield pages_by_parent(statement, Bounds(descending=descending, low=True, high=True))
+        return
+    for given in (frozenset[str](), frozenset(statement.parameters)):
+        yield count(statement, given)
+        for order in orders:
+            for descending in (True, False):
+                yield page(statement, Bounds(order, descending, low=True, high=True, offset=True), given)
+
+
+def _page_text(statement: Statement, bounds: Bounds) -> str:
+    columns = ", ".join(f"list.{column}" for column in record_class(statement.row).columns)
+    order = bounds.order
+    position = "" if order.column is None else f", CAST(list.{order.column} AS text) AS position"
+    direction = " DESC" if bounds.descending else ""
+    order_by = ", ".join(f"list.{name}{direction}" for name in (order.column, "id") if name is not None)
+    where = _where(bounds)
+    rows, parts = statement.text, statement.text.split(UNION)
+    if len(parts) > 1 and not bounds.offset:
+        # PostgreSQL sorts a union as a whole, unless each part is already a page
+        rows = UNION.join(
+            f"(SELECT {columns}\nFROM (\n{part}\n) AS list\n{where}ORDER BY {order_by}\nLIMIT :limit)" for part in parts
+        )
+        where = ""
+    offset = "OFFSET :offset " if bounds.offset else ""
+    return f"SELECT {columns}{position}\nFROM (\n{rows}\n) AS list\n{where}ORDER BY {order_by}\n{offset}LIMIT :limit"
+
+
+def _where(bounds: Bounds) -> str:
+    order, limits = bounds.order, []
+    keys = "list.id" if order.column is None else f"(list.{order.column}, list.id)"
+    for given, comparison, name in ((bounds.low, ">", "low"), (bounds.high, "<", "high")):
+        if given:
+            cursor = f"CAST(:{name}_id AS uuid)"
+            if order.column is not None:
+                cursor = f"(CAST(CAST(:{name} AS text) AS {order.type}), {cursor})"
+            limits.append(f"{keys} {comparison} {cursor}")
+    return f"WHERE {' AND '.join(limits)}\n" if limits else ""

@@ -1,128 +1,129 @@
-"""How a field of a type is written: a column, a function of the row, one related row, or a page of related rows.
+"""Declarations of types and their fields, in the four kinds of `execution.kinds`.
 
-There are no other kinds of resolver under the root. Each field carries its description and its access; a type's access
-is the default of its fields.
+A declaration has the description, the kind, and the access of a field. The access also ends the description, because
+clients cannot read directives by introspection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import strawberry
+from strawberry.annotation import StrawberryAnnotation
+from strawberry.types.arguments import StrawberryArgument
+from strawberry.types.field import StrawberryField
 
-from service.access import Access, Ownership, Public
-from service.context import Info
-from service.errors import Fault, FaultCode
-from service.pagination import Page, Window
+from service.access.rules import Access, Ownership, Public, Rule
+from service.execution.kinds import ENTITIES, Column, Computed, Entity, Kind, PageOf, Related
 
 T = TypeVar("T")
-First = Annotated[
-    int | None, strawberry.argument(description="How many items from the start, 1 to 100; 20 without `last`")
-]
-After = Annotated[str | None, strawberry.argument(description="Only items behind this cursor")]
-Last = Annotated[int | None, strawberry.argument(description="How many items from the end, 1 to 100")]
-Before = Annotated[str | None, strawberry.argument(description="Only items in front of this cursor")]
+KIND = "kind"
+OWNERSHIP = "ownership"
+_OWN_NAME = Column("")  # the column of the field's own name
+_PAGE_ARGUMENTS: tuple[tuple[str, Any, str], ...] = (
+    ("first", int | None, "Number of items from the start, 1 to 100; 20 if neither first nor last is given"),
+    ("after", str | None, "Return only items after this cursor"),
+    ("last", int | None, "Number of items from the end, 1 to 100"),
+    ("before", str | None, "Return only items before this cursor"),
+)
 
 
-def _directives(access: Access | Public | None) -> list[object]:
-    return [] if access is None else [access]
+def described(description: str, access: Access | Public | None) -> str:
+    """Return the description with the permission that the access requires."""
+    sentence = "" if access is None else Rule.of(access).describe()
+    return f"{description}. {sentence}" if sentence else description
+
+
+def kind_of(field: StrawberryField) -> Kind | None:
+    """Return the kind of a declared field; None for a root field, which is a function."""
+    kind: Kind | None = field.metadata.get(KIND)
+    if kind is None:
+        return None if field.base_resolver is not None else Column(field.python_name)
+    return Column(field.python_name) if kind is _OWN_NAME else kind
 
 
 def entity(
     description: str,
     access: Access | Public | None = None,
     *,
+    by_id: str,
     owner: tuple[str, ...] = (),
     server: str | None = None,
     role: str | None = None,
+    relations: Mapping[str, Related] = MappingProxyType({}),
+    audit_names: Mapping[str, str] = MappingProxyType({}),
 ) -> Callable[[type[T]], type[T]]:
-    """A GraphQL type whose objects are rows.
+    """Declare a type whose objects are rows. Node look-up, `Node`, and the audit log learn of it from here.
 
-    `owner`, `server` and `role` name the columns that say to whom a row belongs.
+    `by_id` is the statement that finds its rows. `owner`, `server`, and `role` name the columns that say which user a
+    row belongs to. `relations` are related rows that only computed fields need. `audit_names` are further names in the
+    changes of audit events, each with the field whose access it has.
     """
 
     def declare(cls: type[T]) -> type[T]:
-        declared = strawberry.type(cls, description=description, directives=_directives(access))
-        # asyncpg makes rows itself and takes no class with an __init__ of its own
+        directives = [] if access is None else [access]
+        declared: Any = strawberry.type(cls, description=described(description, access), directives=directives)
+        # asyncpg creates the rows itself, and accepts no class with an __init__ of its own
         del declared.__init__
-        definition = declared.__strawberry_definition__  # type: ignore[attr-defined]
-        columns = frozenset(f.python_name for f in definition.fields if f.base_resolver is None)
-        # An attribute of a row is always its column, also where a field of the same name computes something from it
-        for name in {f.python_name for f in definition.fields} - columns:
-            if name in vars(declared):
-                delattr(declared, name)
-        declared.columns = columns  # type: ignore[attr-defined]
-        declared.ownership = Ownership(owner, server, role)  # type: ignore[attr-defined]
-        return declared
+        definition = declared.__strawberry_definition__
+        kinds = {field.python_name: kind for field in definition.fields if (kind := kind_of(field)) is not None}
+        found = Entity(definition.name, by_id, declared, Ownership(owner, server, role), kinds, relations, audit_names)
+        declared.columns = found.columns
+        declared.ownership = found.ownership
+        # An attribute of a row is always its column, even if a field of the same name shows another value
+        for name in kinds.keys() & vars(declared).keys():
+            delattr(declared, name)
+        ENTITIES[found.name] = found
+        return declared  # type: ignore[no-any-return]
 
     return declare
 
 
+def _field(kind: Kind, description: str, access: Access | Public | None, **metadata: Any) -> Any:
+    directives = [] if access is None else [access]
+    return strawberry.field(
+        description=described(description, access), directives=directives, metadata={KIND: kind, **metadata}
+    )
+
+
 def column(description: str, access: Access | Public | None = None, *, owner: tuple[str, ...] | None = None) -> Any:
-    """A column of the row by the field's own name. `owner` narrows to whom this one field belongs."""
-    metadata = {} if owner is None else {"ownership": Ownership(owner)}
-    return strawberry.field(description=description, directives=_directives(access), metadata=metadata)
+    """Declare a field that shows the column of its own name. `owner` names the owner of this one field."""
+    metadata = {} if owner is None else {OWNERSHIP: Ownership(owner)}
+    return _field(_OWN_NAME, description, access, **metadata)
 
 
 def computed(
-    resolver: Callable[..., Any],
-    description: str,
-    access: Access | Public | None = None,
-    *,
-    owner: tuple[str, ...] | None = None,
+    function: Callable[..., Any], description: str, access: Access | Public | None = None, *, needs: tuple[str, ...]
 ) -> Any:
-    """A plain function of the row (`root`), or of the row and the caller (`info`)."""
-    metadata = {} if owner is None else {"ownership": Ownership(owner)}
-    return strawberry.field(resolver, description=description, directives=_directives(access), metadata=metadata)
+    """Declare a field that shows the result of a function of the values that it needs; see Computed."""
+    return _field(Computed(function, needs), description, access)
 
 
-def one(
+def related(
     statement: str, key: str, description: str, access: Access | Public | None = None, *, required: bool = False
 ) -> Any:
-    """The row that the statement gives for this row's column `key`; `required` where the field is never null."""
-
-    async def resolve(root: Any, info: Info) -> Any:
-        value = getattr(root, key)
-        row = None if value is None else await info.context.loaders.one(statement, value)
-        if row is None and required:
-            # Levels are read one after the other: somebody deleted it, and this row with it, between the two
-            raise Fault(FaultCode.UNAVAILABLE, "The object was deleted meanwhile; ask again")
-        return row
-
-    return strawberry.field(resolve, description=description, directives=_directives(access))
+    """Declare a field that shows the row that the statement finds for the column `key`."""
+    return _field(Related(key, statement, required=required), description, access)
 
 
-def page(statement: str, description: str, access: Access | Public | None = None) -> Any:
-    """A page of the rows that belong to this row, newest first, in one statement for the whole level."""
-
-    async def resolve(  # noqa: PLR0917
-        root: Any, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
-    ) -> Any:
-        window = Window.of(statement, first, after, last, before)
-        rows = await info.context.loaders.many(statement, root.id, **window.ids(descending=True))
-        return Page(window, rows, lambda: _count(info, statement, root.id))
-
-    return strawberry.field(resolve, description=description, directives=_directives(access))
+def related_node(key: str, type_column: str, description: str, access: Access | Public | None = None) -> Any:
+    """Declare a field that shows the row of any type with the id in `key`, if the caller may see it."""
+    return _field(Related(key, type=type_column), description, access)
 
 
-def forward_page(statement: str, description: str, access: Access | Public | None = None) -> Any:
-    """A page of what may be millions of rows, in the order of their ids, forward only."""
+def page_of(
+    statement: str, description: str, access: Access | Public | None = None, *, forward_only: bool = False
+) -> Any:
+    """Declare a field that shows a page of the rows of a list that belongs to this row, newest first.
 
-    async def resolve(root: Any, info: Info, first: First = None, after: After = None) -> Any:
-        window = Window.of(statement, first, after, None, None)
-        start = None if window.after is None else window.after.id
-        rows = await info.context.loaders.many(statement, root.id, after=start, limit=window.size + 1)
-        return Page(window, rows, lambda: _count(info, statement, root.id))
-
-    return strawberry.field(resolve, description=description, directives=_directives(access))
-
-
-async def _count(info: Info, statement: str, key: str) -> int:
-    row = await info.context.loaders.one(f"count_{statement}", key)
-    return 0 if row is None else int(row["count"])
-
-
-def read(row: Any, name: str) -> Any:
-    """Strawberry's default resolver: rows and plain objects by attribute, values of a jsonb column by key."""
-    return row.get(name) if type(row) is dict else getattr(row, name)
+    A list that may be huge is `forward_only`, in the order of the ids.
+    """
+    field = _field(PageOf(statement, descending=not forward_only), description, access)
+    field.arguments = [
+        StrawberryArgument(name, None, StrawberryAnnotation(annotation), description=text, default=None)
+        for name, annotation, text in _PAGE_ARGUMENTS
+        if not forward_only or name in {"first", "after"}
+    ]
+    return field

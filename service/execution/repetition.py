@@ -1,6 +1,7 @@
-"""Does a document ask for one thing again and again? Asked before validation, whose work grows with the square of that.
+"""Limit on repeated selections, checked before validation.
 
-The rule "fields can merge" compares every two fields of one response name (CVE-2023-26144 of graphql-js).
+The validation rule "fields can merge" compares every two fields of one response name, so its work grows with the square
+of their number (CVE-2023-26144 of graphql-js).
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from graphql import (
     SelectionSetNode,
 )
 
-from service.errors import Fault, FaultCode
+from service.errors import ApiError, ApiErrorCode
 
 MOST_REPEATED = 50
 
 
 def check_repetition(document: DocumentNode) -> None:
-    """Refuses with QUERY_TOO_COMPLEX where one object is asked for one response name too often, fragments included."""
+    """Raise QUERY_TOO_COMPLEX if one response name is selected too often on an object, fragments included."""
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     pending = [
         node.selection_set
@@ -34,8 +35,8 @@ def check_repetition(document: DocumentNode) -> None:
     while pending:
         names = Counter(_names(pending.pop(), fragments, set(), pending))
         if names and max(names.values()) > MOST_REPEATED:
-            message = f"A field may be asked for {MOST_REPEATED} times at most"
-            raise Fault(FaultCode.QUERY_TOO_COMPLEX, message, limit=MOST_REPEATED)
+            message = f"A field may be selected at most {MOST_REPEATED} times."
+            raise ApiError(ApiErrorCode.QUERY_TOO_COMPLEX, message, limit=MOST_REPEATED)
 
 
 def _names(
@@ -44,7 +45,7 @@ def _names(
     spread: set[str],
     pending: list[SelectionSetNode] | None,
 ) -> Iterator[str]:
-    """The response names asked of one object, each fragment once; the selection sets below go to `pending`."""
+    """Yield the response names selected on one object, each fragment once; add the selections below to `pending`."""
     for selection in selection_set.selections:
         if isinstance(selection, FieldNode):
             yield (selection.alias or selection.name).value
@@ -56,5 +57,5 @@ def _names(
             spread.add(selection.name.value)
             fragment = fragments.get(selection.name.value)
             if fragment is not None:
-                # What stands below a fragment's fields is looked at with the fragment itself
+                # The selections below a fragment's fields are checked with the fragment itself
                 yield from _names(fragment.selection_set, fragments, spread, None)

@@ -1,0 +1,1 @@
+"""Execution of GraphQL documents: parsing, validation, limits, and the executor."""

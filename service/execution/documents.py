@@ -1,0 +1,119 @@
+"""Documents: parsed, validated, and kept. Access decisions are never kept with them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from graphql import (
+    ASTValidationRule,
+    DocumentNode,
+    FieldNode,
+    GraphQLError,
+    GraphQLSchema,
+    GraphQLSyntaxError,
+    OperationDefinitionNode,
+    OperationType,
+    ValidationRule,
+    ValuesOfCorrectTypeRule,
+    VariablesInAllowedPositionRule,
+    get_operation_ast,
+    parse,
+    specified_rules,
+    validate,
+)
+
+from service.errors import ApiError, ApiErrorCode, bad_input
+from service.execution.phases import Operation, Prepared, Rejected
+from service.execution.repetition import check_repetition
+from service.execution.variables import LiteralsOfCorrectType, OneOfVariables
+
+KEPT_DOCUMENTS = 512
+LONGEST_KEPT = 16_384  # characters
+LONGEST_TEXT = 100_000  # characters
+MOST_VALIDATION_ERRORS = 20
+STRICTER: dict[type[ASTValidationRule], type[ASTValidationRule]] = {
+    ValuesOfCorrectTypeRule: LiteralsOfCorrectType,
+    VariablesInAllowedPositionRule: OneOfVariables,
+}
+RULES = tuple(STRICTER.get(rule, rule) for rule in specified_rules)
+
+
+class InvalidDocumentError(Exception):
+    """The document cannot be parsed, or is not valid for the schema."""
+
+    def __init__(self, *errors: GraphQLError) -> None:
+        super().__init__(errors[0].message)
+        self.errors = errors
+
+
+class NoIntrospection(ValidationRule):
+    """Rejects introspection if the operator disabled it."""
+
+    def enter_field(self, node: FieldNode, *_args: Any) -> None:
+        """Report a field of the introspection system; `__typename` reveals nothing."""
+        if node.name.value in {"__schema", "__type"}:
+            self.report_error(ApiError(ApiErrorCode.FEATURE_DISABLED, "Introspection is disabled."))
+
+
+class Documents:
+    """The documents of one schema."""
+
+    def __init__(self, schema: GraphQLSchema, *, token_limit: int, introspection: bool) -> None:
+        self._schema = schema
+        self._token_limit = token_limit
+        self._rules = RULES if introspection else (*RULES, NoIntrospection)
+        # SECURITY: suggestions would reveal the schema name by name (OWASP GraphQL cheat sheet)
+        self.hide_suggestions = not introspection
+        self._kept = lru_cache(KEPT_DOCUMENTS)(self._parse)
+
+    def prepare(self, operation: Operation) -> Prepared | Rejected:
+        """Return the operation ready to run, or why it cannot run."""
+        try:
+            document = self._document(operation.text)
+            definition = self._definition(document, operation.name)
+        except InvalidDocumentError as error:
+            return Rejected(error.errors)
+        except ApiError as error:
+            return Rejected([error])
+        return Prepared(document, definition, operation.variables)
+
+    def _document(self, text: str) -> DocumentNode:
+        # SECURITY: spaces, comments, and long strings are few tokens, but take the lexer time
+        if len(text) > LONGEST_TEXT:
+            message = f"A document must have at most {LONGEST_TEXT} characters. Use variables for long values."
+            raise ApiError(ApiErrorCode.QUERY_TOO_COMPLEX, message, limit=LONGEST_TEXT)
+        # SECURITY: a text may be as long as a body; those kept must not fill the memory
+        return self._kept(text) if len(text) <= LONGEST_KEPT else self._parse(text)
+
+    def _parse(self, text: str) -> DocumentNode:
+        try:
+            document = parse(text, max_tokens=self._token_limit)
+        except GraphQLSyntaxError as error:
+            raise InvalidDocumentError(self._too_complex(error) or error) from error
+        check_repetition(document)
+        errors = validate(
+            self._schema, document, self._rules, MOST_VALIDATION_ERRORS, hide_suggestions=self.hide_suggestions
+        )
+        if errors:
+            raise InvalidDocumentError(*(self._too_complex(error) or error for error in errors))
+        return document
+
+    def _too_complex(self, error: GraphQLError) -> ApiError | None:
+        """Return the error of a document that graphql-core aborted, which only the message tells."""
+        if error.message.startswith("Syntax Error: Document contains more than"):
+            limit = self._token_limit
+            message = f"A document must have at most {limit} tokens."
+            return ApiError(ApiErrorCode.QUERY_TOO_COMPLEX, message, limit=limit)
+        if error.message in {"Syntax Error: Document is nested too deeply. Parsing aborted.", "Validation aborted."}:
+            return ApiError(ApiErrorCode.QUERY_TOO_COMPLEX, "The document is nested too deeply or repeats too much.")
+        return None
+
+    @staticmethod
+    def _definition(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+        definition = get_operation_ast(document, name)
+        if definition is None:
+            raise bad_input("Name one of the document's operations in operationName.")
+        if definition.operation is OperationType.SUBSCRIPTION:
+            raise bad_input("Subscriptions are not supported.")
+        return definition

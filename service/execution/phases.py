@@ -1,0 +1,65 @@
+"""The phases of an operation, for all transports: Operation -> Prepared or Rejected -> Result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import DocumentNode, GraphQLError, OperationDefinitionNode, OperationType
+
+from service.execution.responses import error_response
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation as the client sent it: a document, the name of the operation in it, and its variables."""
+
+    text: str
+    name: str | None = None
+    variables: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A valid document, and the operation in it that is to run."""
+
+    document: DocumentNode
+    definition: OperationDefinitionNode
+    variables: dict[str, Any] | None
+
+    @property
+    def type(self) -> OperationType:
+        """Query or mutation."""
+        return self.definition.operation
+
+    @property
+    def name(self) -> str | None:
+        """The name of the operation, if it has one."""
+        return self.definition.name.value if self.definition.name else None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An operation that does not run: it cannot be read, is not valid, or its variables do not fit."""
+
+    errors: Sequence[GraphQLError]
+
+    def response(self, request_id: str) -> dict[str, Any]:
+        """Return the response for the client: errors, and no data."""
+        return {"errors": [error_response(error, request_id) for error in self.errors]}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The data and the errors of an operation that ran."""
+
+    data: dict[str, Any] | None
+    errors: Sequence[GraphQLError]
+
+    def response(self, request_id: str) -> dict[str, Any]:
+        """Return the response for the client."""
+        response: dict[str, Any] = {"data": self.data}
+        if self.errors:
+            response["errors"] = [error_response(error, request_id) for error in self.errors]
+        return response

@@ -1,55 +1,70 @@
-"""Was this request answered before? An idempotency key makes a repeated mutation give the first one's result."""
+"""Idempotency keys: a repeated mutation returns what the first one created."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import orjson
 
-from service.context import House
-from service.errors import ErrorCode, refuse
-from service.write import Write
+from service.credentials.passwords import PasswordHasher
+from service.errors import ErrorCode, reject
+
+Run: TypeAlias = Callable[..., Awaitable[Any]]
+FIELD = "idempotency_key"
 
 
-class Claim:
-    """One request under an idempotency key; `result_id` is what an earlier one with the same key made."""
+class AlreadyDone(Exception):  # noqa: N818  (a result, not an error)
+    """An earlier request with the same key and input has created `result_id`."""
 
-    def __init__(self, write: Write, operation: str, key: str, fingerprint: bytes) -> None:
-        self.result_id: str | None = None
-        self._write = write
-        self._fingerprint = fingerprint
-        self._key = {
-            "actor_id": write.actor.user_id,
-            "operation": operation,
-            "key_hash": hashlib.sha256(key.encode()).digest(),
-        }
+    def __init__(self, result_id: str | None) -> None:
+        super().__init__(result_id)
+        self.result_id = result_id
 
-    async def make(self) -> bool:
-        """Whether the key is new.
 
-        Waits for a request at the same moment; IDEMPOTENCY_MISMATCH where that asked for something else.
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """One request with an idempotency key; `fingerprint` identifies its input."""
+
+    operation: str
+    key_hash: bytes
+    fingerprint: bytes
+
+    async def claim(self, run: Run, actor_id: str | None) -> None:
+        """Claim the key inside the write's transaction; a request at the same moment waits for it.
+
+        Raise AlreadyDone after an equal request, and MutationRejected after one with another input.
         """
-        if await self._write.run("claim_idempotency_key", fingerprint=self._fingerprint, **self._key) is not None:
-            return True
-        earlier = await self._write.run("idempotency_key", **self._key)
-        if earlier is None or earlier["fingerprint"] != self._fingerprint:
-            raise refuse(ErrorCode.IDEMPOTENCY_MISMATCH, "This key was used with another input", "idempotencyKey")
-        self.result_id = earlier["result_id"]
-        return False
+        names = {"actor_id": actor_id, "operation": self.operation, "key_hash": self.key_hash}
+        if await run("claim_idempotency_key", fingerprint=self.fingerprint, **names) is not None:
+            return
+        earlier = await run("idempotency_key", **names)
+        if earlier is None or earlier["fingerprint"] != self.fingerprint:
+            message = "idempotencyKey was already used with another input."
+            raise reject(ErrorCode.IDEMPOTENCY_MISMATCH, message, "idempotencyKey")
+        raise AlreadyDone(earlier["result_id"])
 
-    async def settle(self, result_id: str) -> None:
-        """Keeps what came of the request."""
-        await self._write.run("settle_idempotency_key", result_id=result_id, **self._key)
+    async def complete(self, run: Run, actor_id: str | None, result_id: str) -> None:
+        """Store what the request created."""
+        await run(
+            "complete_idempotency_key",
+            result_id=result_id,
+            actor_id=actor_id,
+            operation=self.operation,
+            key_hash=self.key_hash,
+        )
 
 
-async def fingerprint(house: House, key: str, given: dict[str, Any]) -> bytes:
-    """What tells one input from another.
+async def idempotency_key(hasher: PasswordHasher, operation: str, key: str, given: dict[str, Any]) -> IdempotencyKey:
+    """Return the key of a request with the input `given`.
 
-    SECURITY: an input with a password is hashed as slowly as the password itself, or the kept fingerprint would be the
-    easier way to guess it.
+    SECURITY: an input with a password is hashed as slowly as the password itself, because the stored fingerprint could
+    otherwise be used to guess it.
     """
     content = orjson.dumps(given, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_DATACLASS, default=repr)
+    key_hash = hashlib.sha256(key.encode()).digest()
     if given.get("password"):
-        return await house.hasher.fingerprint(content, hashlib.sha256(key.encode()).digest())
-    return hashlib.sha256(content).digest()
+        return IdempotencyKey(operation, key_hash, await hasher.fingerprint(content, key_hash))
+    return IdempotencyKey(operation, key_hash, hashlib.sha256(content).digest())

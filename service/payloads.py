@@ -1,78 +1,186 @@
-"""How a mutation answers: a payload whose `errors` say what the caller can mend."""
+"""Root fields: queries, and mutations whose payload has the errors that the caller can fix."""
 
 from __future__ import annotations
 
 import functools
+import inspect
 import typing
 from collections.abc import Awaitable, Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import strawberry
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
-from service.access import Access, Open, Public
-from service.errors import ErrorCode, Problem, Refused
-from service.inputs import check
+from service.access.rules import Access, Open, Public
+from service.context import Context, Info
+from service.errors import ErrorCode, MutationRejected, Problem, Problems
+from service.execution.kinds import ENTITIES
+from service.fields import column, described
+from service.idempotency import FIELD, AlreadyDone, idempotency_key
+from service.inputs import changes, normalize
+
+StrawberryInfo: TypeAlias = strawberry.Info[Context, None]
+ROOT = "root"
 
 
-@strawberry.type(description="One thing that the caller of a mutation can mend")
+@dataclass(frozen=True, slots=True)
+class Root:
+    """What executors know of a root field.
+
+    This is the function behind it, whether it may change the caller, and the number of items of a list without pages.
+    """
+
+    function: Callable[..., Any]
+    signs_in: bool = False
+    items: int | None = None
+
+
+@strawberry.type(description="One thing that the caller of a mutation can fix")
 class UserError(Open):
-    """Served from errors.Problem."""
+    """The GraphQL form of errors.Problem."""
 
-    code: ErrorCode = strawberry.field(description="What is wrong, for programs")
-    message: str = strawberry.field(description="What is wrong, for people")
-    field: list[str] | None = strawberry.field(description='Path inside `input`, such as ["billingAddress", "country"]')
+    code: ErrorCode = column("Reason, for programs")
+    message: str = column("Reason, for people")
+    field: list[str] | None = column('Path inside `input`, such as ["billingAddress", "country"]')
 
     @classmethod
     def of(cls, problem: Problem) -> UserError:
-        """The problem as it is served."""
+        """Return the problem as it is sent to the client."""
         return cls(code=problem.code, message=problem.message, field=list(problem.field) or None)
 
 
 @strawberry.type
 class Payload(Open):
-    """Base of every payload: the other fields are null where there are errors."""
+    """Base of every payload. If there are errors, nothing was changed."""
 
     errors: list[UserError] = strawberry.field(
-        description="What the caller can mend; empty where the mutation was carried out", default_factory=list
+        description="What the caller can fix; empty if the mutation was carried out", default_factory=list
     )
 
 
-def description_of(function: Callable[..., Any]) -> str:
-    """The first paragraph of the docstring, as GraphQL shows it: one line, no final period."""
-    return " ".join((function.__doc__ or "").split("\n\n", maxsplit=1)[0].split()).removesuffix(".")
+def result(description: str) -> Any:
+    """Declare a field of a payload; it is null if there are errors."""
+    return strawberry.field(description=description, default=None)
 
 
-def query(access: Access | Public) -> Callable[[Callable[..., Any]], StrawberryField]:
-    """A root field of Query; its description is the function's docstring."""
+def _description(function: Callable[..., Any], access: Access | Public) -> str:
+    """Return the first paragraph of the docstring as one line, with the permission that the access requires."""
+    text = " ".join((function.__doc__ or "").split("\n\n", maxsplit=1)[0].split()).removesuffix(".")
+    return described(text, access)
+
+
+def query(access: Access | Public, *, items: int | None = None) -> Callable[[Callable[..., Any]], StrawberryField]:
+    """Declare a field of Query; the function's docstring is its description.
+
+    `items` is the number of items of a list without pages, for the cost limits.
+    """
 
     def declare(function: Callable[..., Any]) -> StrawberryField:
-        return strawberry.field(function, description=description_of(function), directives=[access])
+        @functools.wraps(function)
+        async def run(info: StrawberryInfo, **arguments: Any) -> Any:
+            found = function(Info(info.context, info.field_name), **arguments)
+            return await found if inspect.isawaitable(found) else found
+
+        return strawberry.field(
+            _resolvable(run, function, nullable=False),
+            description=_description(function, access),
+            directives=[access],
+            metadata={ROOT: Root(function, items=items)},
+        )
 
     return declare
 
 
-def mutation(access: Access | Public) -> Callable[[Callable[..., Awaitable[Payload]]], StrawberryField]:
-    """A root field of Mutation: its input is checked first, and what it refuses becomes the payload's `errors`.
+def mutation(
+    access: Access | Public,
+    *,
+    collects_problems: bool = False,
+    idempotent: str | None = None,
+    signs_in: bool = False,
+) -> Callable[[Callable[..., Awaitable[Payload]]], StrawberryField]:
+    """Declare a field of Mutation: a function of `(info, input)` or `(info)` that returns its payload.
 
-    The function takes `(info, input)` or `(info)` and returns its payload; its docstring is the description.
+    The limits of the input are checked before the function runs; what it rejects becomes the payload's `errors`.
+    With `collects_problems` it runs in spite of such problems, and adds its own to `info.problems`: the first statement
+    that changes data raises all of them (see `write`). `idempotent` is the payload's field that a repeated request with
+    the same `idempotencyKey` returns. `signs_in` says that later mutations of the document may have another caller.
     """
 
     def declare(function: Callable[..., Awaitable[Payload]]) -> StrawberryField:
         @functools.wraps(function)
-        async def run(*args: Any, **kwargs: Any) -> Payload:
+        async def call(info: Info, **arguments: Any) -> Payload:
+            payload = _payload_of(function)
             try:
-                if kwargs.get("input") is not None:
-                    check(kwargs["input"])
-                return await function(*args, **kwargs)
-            except Refused as refusal:
-                payload = typing.get_type_hints(function)["return"]
-                return typing.cast("Payload", payload(errors=[UserError.of(problem) for problem in refusal.problems]))
+                given = arguments.get("input")
+                if given:
+                    info.problems = Problems(normalize(given))
+                    if not collects_problems:
+                        info.problems.raise_if_any()
+                    if idempotent is not None and not info.problems:
+                        await _claim_key(info, given)
+                answer = await function(info, **arguments)
+                info.problems.raise_if_any()
+            except AlreadyDone as done:
+                return await _repeated(info, payload, idempotent or "", done.result_id)
+            except MutationRejected as rejection:
+                found = dict.fromkeys((*info.problems, *rejection.problems))
+                return payload(errors=[UserError.of(problem) for problem in found], **rejection.objects)
+            return answer
 
-        field = strawberry.mutation(run, description=description_of(function), directives=[access])
+        @functools.wraps(function)
+        async def run(info: StrawberryInfo, **arguments: Any) -> Payload:
+            return await call(Info(info.context, info.field_name), **arguments)
+
+        field = strawberry.mutation(
+            _resolvable(run, function, nullable=True),
+            description=_description(function, access),
+            directives=[access],
+            metadata={ROOT: Root(call, signs_in)},
+        )
         for argument in field.arguments:
             argument.description = f"Input of {to_camel_case(function.__name__)}"
         return field
 
     return declare
+
+
+def _resolvable(run: Callable[..., Any], function: Callable[..., Any], *, nullable: bool) -> Callable[..., Any]:
+    """Give `run` the signature of the function, with Strawberry's Info in place of ours."""
+    signature = inspect.signature(function)
+    parameters = [
+        parameter.replace(annotation=StrawberryInfo) if name == "info" else parameter
+        for name, parameter in signature.parameters.items()
+    ]
+    returned = f"{signature.return_annotation} | None" if nullable else signature.return_annotation
+    run.__signature__ = signature.replace(parameters=parameters, return_annotation=returned)  # type: ignore[attr-defined]
+    return run
+
+
+@functools.cache
+def _payload_of(function: Callable[..., Any]) -> type[Payload]:
+    """Return the payload class of a mutation; at its first run, because annotations may refer to later modules."""
+    return typing.get_type_hints(function)["return"]  # type: ignore[no-any-return]
+
+
+async def _claim_key(info: Info, given: Any) -> None:
+    key = getattr(given, FIELD, None)
+    if key:
+        info.idempotency = await idempotency_key(
+            info.context.resources.hasher, info.field_name, key, {**changes(given), FIELD: None}
+        )
+
+
+async def _repeated(info: Info, payload: type[Payload], name: str, result_id: str | None) -> Payload:
+    """Return the payload of the first request, with the object as it is now."""
+    info.context.loaders.forget()
+    [field] = [each for each in payload.__strawberry_definition__.fields if each.python_name == name]  # type: ignore[attr-defined]
+    by_id = ENTITIES[field.type.of_type.__name__].by_id
+    row = None if result_id is None else await info.context.loaders.one(by_id, result_id)
+    if row is None:
+        problem = Problem(
+            ErrorCode.NOT_FOUND, "The object that this key created no longer exists.", ("idempotencyKey",)
+        )
+        return payload(errors=[UserError.of(problem)])
+    return payload(**{name: row})

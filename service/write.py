@@ -1,154 +1,292 @@
-"""The only way to a transaction: a Write holds its statements, its guards and its audit event together.
+"""Writes: a change, its guards, and its audit event in one transaction, which commits all of them or nothing.
 
-The audit event commits with the change or not at all. What must not happen before the commit (mail, events) goes on
-`after_commit`.
+    async with write(info, "user.suspend") as change:
+        user = await change.lock("lock_user", input.id)
+        await change.require_not_above(user)
+        changed = await change.run("suspend_user", id=user.id, ...)
+        change.updated(user, changed)
+
+Guards come first. The first statement that changes data raises every problem that was found so far, and authenticates
+the caller again, because the locks before it may have waited. Before the commit the caller is authenticated once more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from types import MappingProxyType
+from typing import Any
 
-from strawberry.utils.str_converters import to_camel_case
-
-from service.access import Rule, expand
-from service.actor import Actor
-from service.database import Transaction
-from service.errors import ErrorCode, Fault, FaultCode, refuse
-from service.rows import Row
-
-if TYPE_CHECKING:
-    from service.context import Context
-
-REDACTED: Mapping[str, str] = {"old": "[redacted]", "new": "[redacted]"}
-# What a reader of the audit log learns nothing from, and columns that a statement adds for its reader
-_SILENT = frozenset({"key", "last_login_at", "position", "updated_at", "version"})
-# jsonb columns that keep an input by the Python names of its fields
-_INPUTS = frozenset({"billing_address", "limit_overrides", "limits"})
+from service.access.actor import Actor, expand
+from service.access.authenticate import authenticate_again
+from service.access.authorize import Verdict, decide, denial, exceeding
+from service.access.rules import OPEN, Rule
+from service.audit import Changes, created, deleted, updated
+from service.context import Context, Info, Request
+from service.database.connection import Database, Transaction
+from service.database.constraints import rejected_constraints
+from service.database.rows import Row
+from service.errors import ApiError, ApiErrorCode, ErrorCode, MutationRejected, Problems, reject
+from service.execution.kinds import ENTITIES
 
 
 class Write:
-    """One change inside one transaction, by one actor. Made by `Context.write`."""
+    """One change inside one transaction, by one actor."""
 
-    def __init__(self, context: Context, transaction: Transaction, event: str, rule: Rule) -> None:
-        self.actor = context.actor
-        self.rule = rule
-        self.after_commit: list[Callable[[], Awaitable[None]]] = []
-        self._context = context
-        self._transaction = transaction
+    def __init__(
+        self, event: str, actor: Actor, transaction: Transaction, request: Request | None, problems: Problems
+    ) -> None:
+        self.actor = actor
+        self.problems = problems
+        self.rule: Rule = OPEN
+        self.target_id: str | None = None
+        self._context: Context | None = None
         self._event = event
+        self._transaction = transaction
+        self._request = request
         self._target: Row | None = None
-        self._changes: dict[str, Any] = {}
-        self._settled = False
+        self._changes: Changes = {}
+        self._described = False
+        self._changing = False
+        self._relied_on: set[str] = set()
+        self._ends_credential = False
+        self._changed_own_authority = False
+
+    @property
+    def context(self) -> Context:
+        """The context of the operation; a write of the service itself has none."""
+        if self._context is None:
+            raise RuntimeError(f"{self._event}: this write has no caller")
+        return self._context
+
+    def attach(self, context: Context, rule: Rule) -> None:
+        """Connect the write to an operation, and to the rule of its mutation."""
+        self._context, self.rule = context, rule
+
+    # Statements
 
     async def run(self, statement: str, /, **parameters: Any) -> Any:
-        """Runs a statement by name inside the transaction."""
+        """Run a statement inside the transaction. The first one that changes data ends the guards."""
+        if not self._changing and self._transaction.statements[statement].changes_data:
+            self.problems.raise_if_any()
+            await self._require_authority(ended=False)
+            self._changing = True
         return await self._transaction.run(statement, **parameters)
 
     async def lock(self, statement: str, row_id: str, *field: str) -> Any:
-        """The target of the mutation, held until commit.
-
-        NOT_FOUND where there is none or the caller may not touch it.
-        """
+        """Return the target of the mutation, locked until commit. NOT_FOUND if the caller may not change it."""
         row = await self.run(statement, id=row_id)
-        # SECURITY: what the caller may not reach is answered like what is not there, or ids could be probed
-        if row is None or not await self._context.reaches(self.rule, row):
-            raise refuse(ErrorCode.NOT_FOUND, "There is no such object", *(field or ("id",)))
+        # SECURITY: a hidden object is reported like a missing one, because ids could be probed otherwise
+        if row is None or not await self.context.viewer.can_reach(self.rule, row):
+            raise reject(ErrorCode.NOT_FOUND, "This object does not exist.", *(field or ("id",)))
         return row
 
-    async def own_account(self) -> Any:
-        """The caller's own account, held until commit; UNAUTHENTICATED when it was deleted meanwhile."""
+    async def lock_own_user(self) -> Any:
+        """Return the caller's own user, locked until commit. UNAUTHENTICATED if it was deleted in the meantime."""
         user = await self.run("lock_user", id=self.actor.user_id)
         if user is None:
-            raise Fault(FaultCode.UNAUTHENTICATED, "This account is gone")
+            raise ApiError(ApiErrorCode.UNAUTHENTICATED, "This account no longer exists.")
         return user
 
-    async def not_above(self, user: Any, *field: str) -> None:
-        """Refuses a target who holds more than the caller: nobody changes, suspends or deletes above what they hold."""
-        role = await self.run("role_by_id", id=user.role_id)
-        self.grants(role.permissions, *field)
+    # Guards
 
-    async def not_above_owner(self, row: Any) -> None:
-        """Refuses somebody else's object whose owner holds more than the caller."""
+    async def require_not_above(self, user: Any, *field: str) -> None:
+        """Reject a user who holds more than the caller: a caller may only change users within their own permissions."""
+        role = await self.run("role_by_key", id=user.role_id, name=None)
+        self.require_held(role.permissions, "This user holds permissions that you do not hold", *field)
+
+    async def require_owner_not_above(self, row: Any) -> None:
+        """Reject another user's object whose owner holds more than the caller."""
         if row.user_id != self.actor.user_id:
-            await self.not_above(await self.run("lock_user", id=row.user_id))
+            await self.require_not_above(await self.run("lock_user", id=row.user_id))
 
-    async def not_above_server(self, server: Any, *field: str) -> None:
-        """Refuses somebody else's server whose owner holds more than the caller."""
+    async def require_server_not_above(self, server: Any, *field: str) -> None:
+        """Reject another user's server whose owner holds more than the caller."""
         if server.owner_id != self.actor.user_id:
-            # Not locked: deleting an account locks it before its servers
+            # Not locked, because the deletion of a user locks the user before the servers
             for owner in await self.run("users_by_id", keys=[server.owner_id]):
-                await self.not_above(owner, *field)
+                await self.require_not_above(owner, *field)
 
-    def by(self, actor: Actor) -> None:
-        """The event is that of who just signed in."""
+    def require_held(self, permissions: Iterable[str], message: str, *field: str) -> None:
+        """Reject admin permissions that the caller does not hold with this credential."""
+        permissions = list(permissions)
+        beyond = exceeding(permissions, self.actor.authority)
+        if beyond:
+            # SECURITY: the permissions of a role are named only to callers who may read roles
+            named = self._context is not None and self._context.viewer.shows("Role", "permissions", own=False)
+            names = f": {', '.join(sorted(beyond))}" if named else ""
+            raise reject(ErrorCode.NOT_ALLOWED, f"{message}{names}.", *(field or ("id",)))
+        self.relies_on(expand(permissions))
+
+    def relies_on(self, permissions: Iterable[str]) -> None:
+        """Require that the caller still holds the admin permissions among these when the data is changed."""
+        self._relied_on.update(self.actor.authority.admin.intersection(permissions))
+
+    def require_grantable(self, permissions: Iterable[str], *field: str) -> None:
+        """Add a problem for admin permissions that the caller may not pass on to a role or a user."""
+        permissions = list(permissions)
+        try:
+            self.require_held(permissions, "This requires permissions that you do not hold", *field)
+        except MutationRejected as rejection:
+            self.problems.extend(rejection.problems)
+        else:
+            if permissions:
+                self.require_lasting_key("grant admin permissions", *field)
+
+    def require_lasting_key(self, action: str, *field: str) -> None:
+        """Add a problem if the caller uses an API key that expires or is limited to networks.
+
+        SECURITY: such a key must not outlive its expiry or escape its networks by what it creates.
+        """
+        if self.actor.key_bounds is not None and self.actor.key_bounds.limited:
+            message = f"An API key that expires or is limited to networks cannot {action}."
+            self.problems.add(ErrorCode.NOT_ALLOWED, message, *field)
+
+    def require_mutation(self, field_name: str, *field: str) -> None:
+        """Add a problem if the caller may not run another mutation, because this one does the same."""
+        rule = self.context.viewer.rule("Mutation", field_name)
+        if self.context.viewer.verdict(rule) is Verdict.ALLOWED:
+            self.relies_on([rule.any or ""])
+        else:
+            self.problems.add(ErrorCode.NOT_ALLOWED, f"This requires the permission {rule.any}.", *field)
+
+    async def _require_authority(self, *, ended: bool) -> None:
+        """Raise if the caller's credential or permissions no longer allow this write.
+
+        `ended` says that the write itself has ended the credential.
+        """
+        if self.actor.token_hash is None:
+            return
+        ip = None if self._request is None else self._request.ip
+        actor = await authenticate_again(self._transaction.run, self.actor, ip=ip)
+        if not ended:
+            actor.require_valid()
+        if self._changed_own_authority or actor.rejection is not None:
+            return
+        now = decide(self.rule, actor.authority)
+        if now is Verdict.DENIED:
+            raise denial(actor, self.rule)
+        # The guards have judged the row for a caller who was allowed on every row
+        demoted = now is Verdict.OWN_ROWS and decide(self.rule, self.actor.authority) is Verdict.ALLOWED
+        if demoted or not self._relied_on <= actor.authority.admin or (not ended and self._key_was_reduced(actor)):
+            raise ApiError(ApiErrorCode.FORBIDDEN, "Your permissions were changed during the request.")
+
+    def _key_was_reduced(self, actor: Actor) -> bool:
+        """Return whether the API key in use lists less, or is limited otherwise, than at the start of the request."""
+        before, now = self.actor.authority.scope, actor.authority.scope
+        if before is None or now is None:
+            return False
+        return not before <= now or actor.key_bounds != self.actor.key_bounds
+
+    # The event
+
+    def act_as(self, actor: Actor) -> None:
+        """Attribute the event to a user who has just signed in."""
         self.actor = actor
 
-    def grants(self, role_permissions: Iterable[str], *field: str) -> None:
-        """Refuses admin permissions that the caller does not hold with this very credential."""
-        beyond = expand(role_permissions) - self.actor.held.admin
-        if beyond:
-            names = ", ".join(sorted(beyond))
-            raise refuse(
-                ErrorCode.NOT_ALLOWED, f"This takes permissions that you do not hold: {names}", *(field or ("id",))
-            )
+    def ends_own_credential(self) -> None:
+        """Expect that the caller's own session or API key is no longer valid after this write."""
+        self._ends_credential = True
 
-    def created(self, row: Any, **further: Any) -> None:
-        """The event tells of a new object."""
-        made = {name: {"old": None, "new": value} for name, value in _visible(row).items() if value is not None}
-        self._record(row, made | further)
+    def created(self, row: Any, changed: Mapping[str, tuple[Any, Any]] = MappingProxyType({}), /, **extra: Any) -> None:
+        """Describe a new object. `extra` adds names with new values, and `changed` with old and new ones."""
+        pairs = {name: (None, value) for name, value in extra.items()} | dict(changed)
+        self._describe(row, created(row) | {name: {"old": old, "new": new} for name, (old, new) in pairs.items()})
 
-    def changed(self, old: Any, new: Any, **further: Any) -> None:
-        """The event tells what differs; where nothing does, there is no event. `further` adds what no column shows."""
-        before, after = _visible(old), _visible(new)
-        changes = {name: {"old": before[name], "new": after[name]} for name in after if before[name] != after[name]}
-        self._record(new, changes | further)
+    def updated(self, old: Any, new: Any, **extra: tuple[Any, Any]) -> None:
+        """Describe what differs; without a difference there is no event. `extra` adds names with old and new values."""
+        own_id, columns = {
+            "ApiKey": (self.actor.api_key_id, ("permissions", "allowed_ips", "expires_at")),
+            "Role": (self.actor.role_id, ("permissions",)),
+            "User": (self.actor.user_id, ("role_id",)),
+        }.get(type(new).__name__, (None, ()))
+        self._changed_own_authority = new.id == own_id and any(old[name] != new[name] for name in columns)
+        more = {name: {"old": values[0], "new": values[1]} for name, values in extra.items()}
+        self._describe(new, updated(old, new) | more)
 
-    def deleted(self, row: Any, **further: Any) -> None:
-        """The event tells of what is gone."""
-        gone = {name: {"old": value, "new": None} for name, value in _visible(row).items() if value is not None}
-        self._record(row, gone | further)
+    def deleted(self, row: Any, **extra: Any) -> None:
+        """Describe a deleted object. `extra` adds names with their old values."""
+        self._describe(row, deleted(row) | {name: {"old": value, "new": None} for name, value in extra.items()})
+
+    def removed(self, **counts: int) -> None:
+        """Describe a clean-up by the numbers of what it removed; without any there is no event."""
+        self._describe(None, {name: {"old": count, "new": 0} for name, count in counts.items() if count})
+
+    def added(self, **values: Any) -> None:
+        """Describe what a command added, where there is no single object."""
+        self._describe(None, {name: {"old": None, "new": value} for name, value in values.items()})
 
     def unchanged(self) -> None:
-        """This request turned out to ask for nothing new."""
-        self._settled = True
+        """State that there was nothing to change, so that there is no event."""
+        self._described = True
 
-    def _record(self, row: Any, changes: dict[str, Any]) -> None:
-        if self._settled:
-            raise RuntimeError(f"{self._event}: a write has one event")
-        self._settled = True
+    def _describe(self, row: Any, changes: Changes) -> None:
+        if self._described:
+            raise RuntimeError(f"{self._event}: a write has exactly one event")
+        self._described = True
         self._target, self._changes = row, changes
+        self.target_id = None if row is None else row.id
 
     async def finish(self) -> None:
-        """Writes the event; RuntimeError where the mutation forgot to say what it did."""
-        if not self._settled:
-            raise RuntimeError(f"{self._event}: the write did not say what it changed")
-        if self._target is None or not self._changes:
-            return
-        columns = self._target.ownership.columns
-        request = self._context.request
+        """Write the event, and authenticate the caller again. RuntimeError without a description of the change."""
+        if not self._described:
+            raise RuntimeError(f"{self._event}: the write did not describe its change")
+        if self._changes:
+            await self._record_event()
+        await self._require_authority(ended=self._ends_credential)
+
+    async def _record_event(self) -> None:
+        target, request = self._target, self._request
+        owner_columns = () if target is None else ENTITIES[type(target).__name__].ownership.columns
         await self.run(
             "create_audit_event",
             event=self._event,
             actor_id=self.actor.user_id,
             credential=self.actor.credential,
-            target_type=type(self._target).__name__,
-            target_id=self._target.id,
-            owner_id=getattr(self._target, columns[0]) if columns else None,
+            target_type=None if target is None else type(target).__name__,
+            target_id=None if target is None else target.id,
+            owner_id=None if target is None or not owner_columns else target[owner_columns[0]],
             changes=self._changes,
-            ip=request.ip,
-            request_id=request.id,
+            ip=None if request is None else request.ip,
+            request_id=None if request is None else request.id,
         )
 
 
-def _visible(row: Row) -> dict[str, Any]:
-    """The columns that an event tells, by the names that the schema gives them."""
-    return {
-        to_camel_case(name): _renamed(value) if name in _INPUTS else value
-        for name, value in row.items()
-        if name not in _SILENT
-    }
+@asynccontextmanager
+async def write(info: Info, event: str) -> AsyncIterator[Write]:
+    """Open the transaction of a mutation; `event` names its audit event. Commit at the end of the block.
+
+    A violated constraint becomes the problem that `errors.CONSTRAINTS` has for it.
+    """
+    context = info.context
+    # What was read before the locks are held may be outdated
+    context.loaders.forget()
+    try:
+        with rejected_constraints():
+            async with context.resources.database.transaction() as transaction:
+                change = Write(event, context.actor, transaction, context.request, info.problems)
+                change.attach(context, context.viewer.rule("Mutation", info.field_name))
+                if info.idempotency is not None:
+                    await info.idempotency.claim(transaction.run, change.actor.user_id)
+                yield change
+                await change.finish()
+                if info.idempotency is not None and change.target_id is not None:
+                    await info.idempotency.complete(transaction.run, change.actor.user_id, change.target_id)
+    finally:
+        context.loaders.forget()
 
 
-def _renamed(value: dict[str, Any]) -> dict[str, Any]:
-    return {to_camel_case(name): item for name, item in value.items()}
+@asynccontextmanager
+async def write_as(actor: Actor, database: Database, event: str) -> AsyncIterator[Write]:
+    """Open the transaction of a command or job of the service itself, see `access.actor.system_actor`."""
+    with rejected_constraints():
+        async with database.transaction() as transaction, writing(actor, transaction, event) as change:
+            yield change
+
+
+@asynccontextmanager
+async def writing(actor: Actor, transaction: Transaction, event: str) -> AsyncIterator[Write]:
+    """Write with an event inside a transaction that the caller has opened."""
+    change = Write(event, actor, transaction, None, Problems())
+    yield change
+    await change.finish()

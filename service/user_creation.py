@@ -1,0 +1,32 @@
+"""The one way to create a user, for mutations, commands, and subusers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.audit import REDACTED
+from service.types.plan import Tier
+from service.types.role import USER_ROLE
+from service.write import Write
+
+
+async def create_account(change: Write, columns: dict[str, Any], *, password_hash: str | None = None) -> Any:
+    """Create a user, and return the row.
+
+    Without a role in the columns the user gets USER, without a plan the default plan, and without a tier the plan's.
+    The caller describes the event.
+    """
+    plan = None
+    if "plan_id" not in columns:
+        plan = await change.run("default_plan")
+        columns = {**columns, "plan_id": None if plan is None else plan.id}
+    tier = Tier.FREE.value if plan is None else plan.tier
+    user = await change.run("create_user", record={"role_id": USER_ROLE, "tier": tier, **columns})
+    if password_hash is not None:
+        await change.run("set_password", user_id=user.id, password_hash=password_hash)
+    return user
+
+
+def password_event(password_hash: str | None) -> dict[str, str]:
+    """Return what the event of a new user tells about the password."""
+    return {} if password_hash is None else {"password": REDACTED}

@@ -1,6 +1,4 @@
-"""The composition root: queries, mutations, types and directives become one schema, with the access rule of every
-field.
-"""
+"""The composition root: queries, mutations, types, and directives become one schema, with the rule of every field."""
 
 from __future__ import annotations
 
@@ -8,14 +6,17 @@ from types import ModuleType
 from typing import Any
 
 import strawberry
-from graphql import GraphQLNamedType, GraphQLObjectType, is_introspection_type
+from graphql import GraphQLInputObjectType, GraphQLNamedType, GraphQLObjectType, is_introspection_type
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import create_type
 from strawberry.types.field import StrawberryField
 
-from service import fields, queries
-from service.access import OPEN, Access, Open, Ownership, Public, Rule
-from service.guard import Guard
+from service.access.rules import OPEN, Access, Open, Ownership, Public, Rule
+from service.execution.executor import SIGNS_IN, AccessExecutor
+from service.execution.kinds import ENTITIES
+from service.execution.limits import ITEMS
+from service.execution.resolvers import resolver_of, value_of
+from service.fields import OWNERSHIP, kind_of
 from service.mutations import (
     api_key,
     password,
@@ -29,59 +30,111 @@ from service.mutations import (
     suspension,
     user,
 )
+from service.payloads import ROOT
+from service.queries import audit_event as audit_event_queries
+from service.queries import node as node_queries
+from service.queries import permission as permission_queries
+from service.queries import plan as plan_queries
+from service.queries import role as role_queries
+from service.queries import server as server_queries
+from service.queries import user as user_queries
+from service.queries.user import USER_ORDERS
 from service.scalars import SCALARS, BigInt
-from service.types.api_key import ApiKey
-from service.types.audit_event import AuditEvent
-from service.types.plan import Plan
-from service.types.role import Role
-from service.types.server import Server
-from service.types.session import Session
-from service.types.ssh_key import SshKey
-from service.types.subuser import Subuser
-from service.types.user import User
 
+QUERIES = (
+    user_queries,
+    node_queries,
+    plan_queries,
+    role_queries,
+    permission_queries,
+    server_queries,
+    audit_event_queries,
+)
 MUTATIONS = (user, suspension, plan, role, session, password, profile, api_key, ssh_key, server, subuser)
-NODES = [ApiKey, AuditEvent, Plan, Role, Server, Session, SshKey, Subuser, User]
+# The orders of each list that has more than the order of its ids, so that their queries can be checked
+ORDERS = {"list_users": tuple(USER_ORDERS.values())}
+DESCRIPTION = """\
+Roster manages users: accounts, roles, plans, suspension, sessions, API keys, SSH keys, servers and their subusers, and
+an audit log of all changes.
+
+Sign in with the mutation `login`. Browsers get a session cookie; other clients send the returned token, or an API key,
+as `Authorization: Bearer <token>`. The description of a field ends with the permission that it requires. A denied field
+is null and reported in `errors` as FORBIDDEN; an object that the caller may not see is null, as if it did not exist.
+If a denied field is not nullable, the object around it is null.
+
+Lists that can grow are connections: `first` and `after` page forward, `last` and `before` backward, at most 100 items.
+
+A mutation takes an `input` and returns a payload. The payload's `errors` are problems that the caller can fix, each
+with a code and the path of the field; then nothing was changed. If they are empty, the mutation was carried out, even
+if the caller may not read the object in the payload. All other errors are top-level errors with a code in
+`extensions.code`. Values that do not fit their type are listed in `extensions.problems`.
+
+If the caller may not run one of the mutations of a document, none of them runs, and `data` is null. Mutations after a
+login are decided one by one.
+"""
 
 
 def _roots(*modules: ModuleType) -> list[StrawberryField]:
     return [item for module in modules for item in vars(module).values() if isinstance(item, StrawberryField)]
 
 
-Query = create_type("Query", _roots(queries), description="What can be asked")
+Query = create_type("Query", _roots(*QUERIES), description="Reading operations")
 Mutation = create_type(
     "Mutation",
     _roots(*MUTATIONS),
-    description="What can be changed. One `input` each: an absent field keeps its value, null clears it. What the "
-    "caller can mend is told in the payload's `errors`; the mutation then changed nothing",
+    description="Writing operations. In the input of an update, an absent field keeps its value, null clears it. What "
+    "the caller can fix is in the payload's `errors`; then nothing was changed",
 )
 
 
 def create() -> strawberry.Schema:
-    """The schema that is served and printed."""
+    """Return the schema that is served and printed."""
     created = strawberry.Schema(
         Query,
         Mutation,
-        types=[*NODES, BigInt],
-        execution_context_class=Guard,
-        config=StrawberryConfig(default_resolver=fields.read, scalar_map=dict(SCALARS)),
+        types=[*(entity.row for entity in ENTITIES.values()), BigInt],
+        execution_context_class=AccessExecutor,
+        config=StrawberryConfig(default_resolver=value_of, scalar_map=dict(SCALARS)),
     )
-    for directive in created._schema.directives:  # noqa: SLF001  (Strawberry has no public way to its types)
-        # Strawberry drops what was said of a directive's arguments
+    core = created._schema  # noqa: SLF001  (Strawberry has no public access to its types)
+    core.description = DESCRIPTION.strip()
+    for directive in core.directives:
+        # Strawberry drops the descriptions of a directive's arguments
         declared = directive.extensions.get("strawberry-definition")
         for field in declared.fields if declared is not None else ():
             directive.args[field.name].description = field.description
+    for graphql_type in core.type_map.values():
+        if isinstance(graphql_type, GraphQLInputObjectType):
+            # Strawberry tells graphql-core nothing of this, which then validates no documents for it
+            graphql_type.is_one_of = graphql_type.extensions["strawberry-definition"].is_one_of
+        elif _definition(graphql_type) is not None:
+            _resolve_by_kind(graphql_type)
     return created
 
 
-def rules_of(schema: strawberry.Schema) -> dict[tuple[str, str], Rule]:
-    """The rule of every field by (type, field), and of every type that has one by (type, "").
+def _resolve_by_kind(graphql_type: Any) -> None:
+    """Give every field its resolver by its kind, and root fields their extensions."""
+    entity = ENTITIES.get(graphql_type.name)
+    for field in graphql_type.fields.values():
+        declared = field.extensions["strawberry-definition"]
+        root = declared.metadata.get(ROOT)
+        kind = kind_of(declared)
+        if root is not None:
+            field.extensions[SIGNS_IN] = root.signs_in
+            if root.items is not None:
+                field.extensions[ITEMS] = root.items
+        elif kind is not None:
+            field.resolve = resolver_of(kind, entity)
 
-    A field under neither @access nor @public is not in it, unless its type is Open; the guard refuses it and a test
-    finds it.
+
+def rules_of(schema: strawberry.Schema) -> dict[tuple[str, str], Rule]:
+    """Return the rule of every field by (type, field), and of every type that has one by (type, "").
+
+    A field under neither @access nor @public is missing here, unless its type is Open. Executors deny it, and a test
+    reports it.
     """
     rules: dict[tuple[str, str], Rule] = {}
-    for name, graphql_type in schema._schema.type_map.items():  # noqa: SLF001  (Strawberry has no public way to its types)
+    for name, graphql_type in schema._schema.type_map.items():  # noqa: SLF001  (Strawberry has no public access to its types)
         definition = _definition(graphql_type)
         if definition is None:
             continue
@@ -92,7 +145,7 @@ def rules_of(schema: strawberry.Schema) -> dict[tuple[str, str], Rule]:
         if default is not None:
             rules[name, ""] = default
         for field in definition.fields:
-            own = field.metadata.get("ownership", ownership)
+            own = field.metadata.get(OWNERSHIP, ownership)
             rule = _declared(field.directives, own) or default
             if rule is not None:
                 rules[name, schema.config.name_converter.get_graphql_name(field)] = rule
@@ -107,10 +160,7 @@ def _definition(graphql_type: GraphQLNamedType) -> Any:
 
 def _declared(directives: Any, ownership: Ownership | None) -> Rule | None:
     directive = next((item for item in directives or () if isinstance(item, Access | Public)), None)
-    if directive is None:
-        return None
-    rule = Rule.of(directive, ownership)
-    return OPEN if rule == OPEN else rule
+    return None if directive is None else Rule.of(directive, ownership)
 
 
 schema = create()
@@ -118,9 +168,8 @@ RULES = rules_of(schema)
 
 
 def printed() -> str:
-    """The text of schema.graphql."""
-    # Strawberry describes every directive but this one
-    return (
-        schema.as_str().replace("directive @oneOf", '"""Exactly one field of the input is given"""\ndirective @oneOf')
-        + "\n"
-    )
+    """Return the text of schema.graphql."""
+    body = schema.as_str()
+    # Strawberry prints neither the description of the schema nor that of this directive
+    described = body.replace("directive @oneOf", '"""Exactly one field of the input is given"""\ndirective @oneOf')
+    return f'"""\n{DESCRIPTION}"""\nschema {{\n  query: Query\n  mutation: Mutation\n}}\n\n{described}\n'

@@ -1,1 +1,1 @@
-"""What can be changed: one file per entity; each mutation is one function, in one transaction with its audit event."""
+"""The fields of Mutation, one file per entity. A mutation is one function, with one transaction and one audit event."""

@@ -1,46 +1,43 @@
-"""API keys: a key never holds, makes or widens what its maker does not hold."""
+"""A user's own API keys. A key never has, creates, or extends what its creator does not have."""
 
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import strawberry
 
-from service.access import Access
+from service import limits
+from service.access.rules import Access
+from service.audit import REDACTED
 from service.context import Info
-from service.errors import ErrorCode, Fault, FaultCode, Problem, Refused, refuse
-from service.inputs import SHORT_NAME, Items, Number, changes, given, optional
-from service.payloads import Payload, mutation
+from service.credentials.tokens import TokenKind, digest, new_token, visible_prefix
+from service.database.constraints import CONSTRAINTS
+from service.errors import ErrorCode, reject
+from service.inputs import KEY_NAME, Future, Items, Number, changes, given, optional
+from service.mutations.guards import require_values
+from service.networks import all_within, canonical_networks
+from service.payloads import Payload, mutation, result
 from service.scalars import CIDR, Permission
-from service.secrets import TokenKind, digest, new_token, visible_prefix
 from service.types.api_key import ApiKey
 from service.types.payload import DeletePayload
-from service.write import REDACTED, Write
+from service.write import Write, write
 
-MOST_KEYS = 50
-LONGEST_GRACE = 30 * 86_400
-MAPPED_PREFIX = 96  # ::ffff:0:0/96 is IPv4
-NETWORKS = Items(50)
-PERMISSIONS = Items(200)
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+NETWORKS = Items(limits.NETWORKS_PER_API_KEY)
+PERMISSIONS = Items(limits.PERMISSIONS_PER_API_KEY)
 
 
-@strawberry.input(description="New API key of one's own")
+@strawberry.input(description="New API key of your own")
 class CreateApiKeyInput:
     """Input of createApiKey."""
 
-    name: str = given("Name, unique among one's own keys", SHORT_NAME)
+    name: str = given("Name, unique among your own keys", KEY_NAME)
     permissions: list[Permission] | None = optional(
-        "Permissions that the key lists, each of which the caller holds; without any the key reads public fields only",
+        "Permissions that the key lists, within the caller's own; without any the key reads public fields only",
         PERMISSIONS,
     )
-    allowed_ips: list[CIDR] | None = optional(
-        "Networks that the key may be used from; without any, every network", NETWORKS
-    )
-    expires_at: dt.datetime | None = optional("Time from which the key does not count any more; without one it stays")
+    allowed_ips: list[CIDR] | None = optional("Networks that the key may be used from; if empty, any network", NETWORKS)
+    expires_at: dt.datetime | None = optional("Time when the key expires; without it, it does not expire", Future())
 
 
 @strawberry.input(description="Change of an API key; absent fields keep their value, null clears them")
@@ -48,21 +45,21 @@ class UpdateApiKeyInput:
     """Input of updateApiKey."""
 
     id: strawberry.ID = given("Id of the key")
-    name: str | None = optional("Name, unique among one's own keys", SHORT_NAME)
+    name: str | None = optional("Name, unique among your own keys", KEY_NAME)
     permissions: list[Permission] | None = optional(
-        "Permissions that the key lists, each of which the caller holds", PERMISSIONS
+        "Permissions that the key lists, within the caller's own", PERMISSIONS
     )
-    allowed_ips: list[CIDR] | None = optional("Networks that the key may be used from; null: every network", NETWORKS)
-    expires_at: dt.datetime | None = optional("Time from which the key does not count any more; null: it stays")
+    allowed_ips: list[CIDR] | None = optional("Networks that the key may be used from; null means any", NETWORKS)
+    expires_at: dt.datetime | None = optional("Time when the key expires; null means never", Future())
 
 
-@strawberry.input(description="API key to give a new secret")
+@strawberry.input(description="API key that gets a new secret")
 class RotateApiKeyInput:
     """Input of rotateApiKey."""
 
     id: strawberry.ID = given("Id of the key")
     grace_seconds: int | None = given(
-        "Seconds for which the old secret lives on, 30 days at most", Number(0, LONGEST_GRACE), default=0
+        "Seconds for which the old secret stays valid, at most 30 days", Number(0, limits.API_KEY_GRACE), default=0
     )
 
 
@@ -73,173 +70,176 @@ class DeleteApiKeyInput:
     id: strawberry.ID = given("Id of the key")
 
 
-@strawberry.type(description="Answer of createApiKey and rotateApiKey")
+@strawberry.type(description="Payload of createApiKey and rotateApiKey")
 class CreateApiKeyPayload(Payload):
     """A key and its secret, or errors."""
 
-    api_key: ApiKey | None = strawberry.field(description="Key as it is now", default=None)
-    secret: str | None = strawberry.field(
-        description='Secret, to be sent as "Authorization: Bearer"; here and never again', default=None
-    )
+    api_key: ApiKey | None = result("Key as it is now")
+    secret: str | None = result('Secret, to send as "Authorization: Bearer"; it is not shown again')
 
 
-@strawberry.type(description="Answer of updateApiKey")
+@strawberry.type(description="Payload of updateApiKey")
 class ApiKeyPayload(Payload):
     """A key, or errors."""
 
-    api_key: ApiKey | None = strawberry.field(description="Key as it is now", default=None)
+    api_key: ApiKey | None = result("Key as it is now")
 
 
-@mutation(Access(own="api-keys.create"))
+@mutation(Access(own="api-keys.create"), collects_problems=True)
 async def create_api_key(info: Info, input: CreateApiKeyInput) -> CreateApiKeyPayload:
-    """Create an API key; its secret is in this answer and never again."""
+    """Create an API key of your own. Its secret is in this payload only."""
     names = _grantable(info, input.permissions or [])
-    _ahead(input.expires_at or None)
     secret = new_token(TokenKind.API_KEY)
-    async with info.context.write(info, "api-key.create") as write:
-        # SECURITY: counted under the lock on the user, or parallel requests pass the limit together (CVE-2025-69198)
-        user = await write.own_account()
-        maker = await _maker(write)
-        if await write.run("count_api_keys_of_user", user_id=user.id) >= MOST_KEYS:
-            raise refuse(ErrorCode.LIMIT_REACHED, f"A user may have {MOST_KEYS} API keys", "name")
-        key = await write.run(
-            "create_api_key",
-            user_id=user.id,
-            name=input.name,
-            prefix=visible_prefix(secret),
-            permissions=names,
-            allowed_ips=_networks(input.allowed_ips or []),
-            expires_at=input.expires_at or None,
+    async with write(info, "api-key.create") as change:
+        # SECURITY: counted while the user is locked, because parallel requests could exceed the limit (CVE-2025-69198)
+        user = await change.lock_own_user()
+        _require_current_secret(change)
+        await _check_room(change, user.id, "name")
+        await _check_name(change, user.id, input.name)
+        columns = {
+            "permissions": names,
+            "allowed_ips": canonical_networks(input.allowed_ips or []),
+            "expires_at": input.expires_at or None,
+        }
+        _check_within_own_key(change, columns)
+        change.relies_on(names)
+        replaced = await change.run("delete_expired_api_key", user_id=user.id, name=input.name)
+        key = await change.run(
+            "create_api_key", user_id=user.id, name=input.name, prefix=visible_prefix(secret), **columns
         )
-        _within(maker, key)
-        await write.run("create_api_key_secret", hash=digest(secret), api_key_id=key.id)
-        write.created(key)
+        await change.run("create_api_key_secret", hash=digest(secret), api_key_id=key.id)
+        change.created(key, **({} if replaced is None else {"replaced": replaced.id}))
     return CreateApiKeyPayload(api_key=key, secret=secret)
 
 
-@mutation(Access(own="api-keys.update"))
+@mutation(Access(own="api-keys.update"), collects_problems=True)
 async def update_api_key(info: Info, input: UpdateApiKeyInput) -> ApiKeyPayload:
-    """Change an API key of one's own."""
+    """Change one of your API keys."""
     columns = changes(input, "name", "permissions", "allowed_ips", "expires_at")
-    if "name" in columns and columns["name"] is None:
-        raise refuse(ErrorCode.REQUIRED, "A name cannot be removed", "name")
+    require_values(columns, info.problems, name="name")
     if "permissions" in columns:
         columns["permissions"] = _grantable(info, columns["permissions"] or [])
     if "allowed_ips" in columns:
-        columns["allowed_ips"] = _networks(columns["allowed_ips"] or [])
-    _ahead(columns.get("expires_at"))
-    async with info.context.write(info, "api-key.update") as write:
-        key, maker = await _key(write, input.id)
-        changed = await write.run("update_api_key", id=key.id, changes=columns)
-        _within(maker, changed)
-        write.changed(key, changed)
+        columns["allowed_ips"] = canonical_networks(columns["allowed_ips"] or [])
+    async with write(info, "api-key.update") as change:
+        key = await _lock_key(change, input.id)
+        if columns.get("name") is not None and change.problems:
+            await _check_name(change, key.user_id, columns["name"], key.id)
+        after = {name: columns.get(name, key[name]) for name in ("permissions", "allowed_ips", "expires_at")}
+        _check_within_own_key(change, after)
+        now = dt.datetime.now(dt.UTC)
+        if key.expires_at is not None and key.expires_at <= now and "expires_at" in columns:
+            await _check_room(change, key.user_id, "expiresAt")
+        change.relies_on(columns.get("permissions", ()))
+        changed = await change.run("update_api_key", id=key.id, changes=columns)
+        change.updated(key, changed)
     return ApiKeyPayload(api_key=changed)
 
 
 @mutation(Access(own="api-keys.update"))
 async def rotate_api_key(info: Info, input: RotateApiKeyInput) -> CreateApiKeyPayload:
-    """Give an API key of one's own a new secret; the old one lives on for the grace."""
+    """Replace the secret of one of your API keys. The old secret stays valid for the grace period."""
     secret = new_token(TokenKind.API_KEY)
-    async with info.context.write(info, "api-key.rotate") as write:
-        key, _ = await _key(write, input.id)
-        await write.run("expire_api_key_secrets", api_key_id=key.id, grace=float(input.grace_seconds or 0))
-        await write.run("create_api_key_secret", hash=digest(secret), api_key_id=key.id)
-        changed = await write.run("rotate_api_key", id=key.id, prefix=visible_prefix(secret))
-        write.changed(key, changed, secret=REDACTED)
+    async with write(info, "api-key.rotate") as change:
+        key = await _lock_key(change, input.id)
+        if key.id == change.actor.api_key_id:
+            change.ends_own_credential()
+        await change.run("expire_api_key_secrets", api_key_id=key.id, grace=float(input.grace_seconds or 0))
+        await change.run("create_api_key_secret", hash=digest(secret), api_key_id=key.id)
+        changed = await change.run("rotate_api_key", id=key.id, prefix=visible_prefix(secret))
+        change.updated(key, changed, secret=(REDACTED, REDACTED))
     return CreateApiKeyPayload(api_key=changed, secret=secret)
 
 
 @mutation(Access(any="users.credentials", own="api-keys.delete"))
 async def delete_api_key(info: Info, input: DeleteApiKeyInput) -> DeletePayload:
-    """Delete an API key, which stops counting at once."""
-    async with info.context.write(info, "api-key.delete") as write:
-        key, _ = await _key(write, input.id)
-        await write.not_above_owner(key)
-        await write.run("delete_api_key", id=key.id)
-        write.deleted(key)
+    """Delete an API key, which is not valid from then on."""
+    async with write(info, "api-key.delete") as change:
+        key = await _lock_key(change, input.id)
+        await change.require_owner_not_above(key)
+        if key.id == change.actor.api_key_id:
+            change.ends_own_credential()
+        await change.run("delete_api_key", id=key.id)
+        change.deleted(key)
     return DeletePayload(deleted_id=input.id)
 
 
-async def _key(write: Write, key_id: str) -> tuple[Any, Any]:
-    """The key to change, and the key that the request came by (None for a session)."""
-    # Users are locked before their keys everywhere, or two requests would wait for each other
-    for found in await write.run("api_keys_by_id", keys=[key_id]):
-        await write.run("lock_user", id=found.user_id)
-    key = await write.lock("lock_api_key", key_id)
-    maker = await _maker(write)
-    # SECURITY: a key does not touch one of its own user's that is stronger than itself (calagopus/panel issue 85).
-    # Others' keys are the business of `users.credentials`, which compares their owners.
-    if key.user_id == write.actor.user_id:
-        _within(maker, key, "id")
-    return key, maker
+async def _lock_key(change: Write, key_id: str) -> Any:
+    """Return the key to change, locked until commit.
 
-
-async def _maker(write: Write) -> Any:
-    """The key that the request came by, None for a session. Run under the lock on its user."""
-    key_id = write.actor.api_key_id
-    if key_id is None:
-        return None
-    # SECURITY: what lives on for a grace only must not make, widen or rotate what outlives it
-    if write.actor.retiring:
-        raise refuse(ErrorCode.NOT_ALLOWED, "This secret was rotated out; use the new one")
-    found = await write.run("api_keys_by_id", keys=[key_id])
-    # SECURITY: a key that was deleted meanwhile leaves none behind
-    if not found:
-        raise Fault(FaultCode.UNAUTHENTICATED, "The session or API key is not valid any more")
-    return found[0]
-
-
-def _within(maker: Any, key: Any, field: str | None = None) -> None:
-    """Refuses a key that is stronger than its maker: by its permissions, its networks or its life.
-
-    SECURITY: or who steals a key for one network and one day makes one for all networks and for ever.
+    SECURITY: a key does not change a key of its own user that is stronger than itself (calagopus/panel issue 85). Keys
+    of other users require `users.credentials`, which compares the users.
     """
-    if maker is None:
-        return
-    networks = [ipaddress.ip_network(network) for network in maker.allowed_ips]
-    for name, what, fits in (
-        ("permissions", "permissions", set(key.permissions) <= set(maker.permissions)),
-        (
-            "allowedIps",
-            "networks",
-            not networks or (key.allowed_ips and all(_inside(n, networks) for n in key.allowed_ips)),
-        ),
-        ("expiresAt", "an expiry", maker.expires_at is None or (key.expires_at and key.expires_at <= maker.expires_at)),
+    # Users are locked before their keys everywhere, because two requests could deadlock otherwise
+    for found in await change.run("api_keys_by_id", keys=[key_id]):
+        await change.run("lock_user", id=found.user_id)
+    key = await change.lock("lock_api_key", key_id)
+    if key.user_id == change.actor.user_id:
+        _require_current_secret(change)
+        stronger = _beyond_own_key(change, key)
+        if stronger:
+            raise reject(
+                ErrorCode.NOT_ALLOWED, f"This API key has {stronger[0][1]} beyond those of the key in use.", "id"
+            )
+    return key
+
+
+def _require_current_secret(change: Write) -> None:
+    """Reject the old secret of a rotated key.
+
+    SECURITY: what is valid for a grace period must not create, extend, or rotate what outlives it.
+    """
+    bounds = change.actor.key_bounds
+    if bounds is not None and bounds.retiring:
+        raise reject(ErrorCode.NOT_ALLOWED, "This secret was rotated. Use the new one.")
+
+
+def _check_within_own_key(change: Write, columns: Any) -> None:
+    """Add a problem for everything in which a key would be stronger than the API key that the caller uses.
+
+    SECURITY: otherwise a stolen key for one network and one day could create one for all networks that never expires.
+    """
+    beyond = [(field, what) for field, what in _beyond_own_key(change, columns) if not change.problems.has(field)]
+    for field, what in beyond:
+        message = f"This requires {what} within those of the API key in use."
+        change.problems.add(ErrorCode.NOT_ALLOWED, message, field)
+
+
+def _beyond_own_key(change: Write, key: Any) -> list[tuple[str, str]]:
+    """Return the fields in which a key is stronger than the API key in use, each with a word for it."""
+    bounds = change.actor.key_bounds
+    if bounds is None:
+        return []
+    ends = key["expires_at"]
+    within = (
+        ("permissions", "permissions", set(key["permissions"]) <= (change.actor.authority.scope or frozenset())),
+        ("allowedIps", "networks", all_within(key["allowed_ips"], bounds.allowed_ips)),
+        ("expiresAt", "an expiry", bounds.expires_at is None or (ends is not None and ends <= bounds.expires_at)),
+    )
+    return [(field, what) for field, what, fits in within if not fits]
+
+
+async def _check_room(change: Write, user_id: str, field: str) -> None:
+    """Add a problem if the user, who is locked, has as many valid keys as allowed."""
+    if await change.run("count_valid_api_keys", user_id=user_id) >= limits.API_KEYS_PER_USER:
+        message = f"A user may have at most {limits.API_KEYS_PER_USER} API keys that have not expired."
+        change.problems.add(ErrorCode.LIMIT_REACHED, message, field)
+
+
+async def _check_name(change: Write, user_id: str, name: str, key_id: str | None = None) -> None:
+    if not change.problems.has("name") and await change.run(
+        "api_key_name_is_taken", user_id=user_id, name=name, id=key_id
     ):
-        if not fits:
-            raise refuse(ErrorCode.NOT_ALLOWED, f"This takes {what} beyond those of the API key in use", field or name)
-
-
-def _inside(network: str, others: Sequence[Network]) -> bool:
-    inner = ipaddress.ip_network(network)
-    return any(inner.version == outer.version and inner.subnet_of(outer) for outer in others)  # type: ignore[arg-type]
-
-
-def _networks(given_networks: Sequence[CIDR]) -> list[str]:
-    """Each network once; an IPv4 network in IPv6 dress (RFC 4291, 2.5.5.2) is the one that callers come from."""
-    found = set()
-    for text in given_networks:
-        network = ipaddress.ip_network(text)
-        mapped = getattr(network.network_address, "ipv4_mapped", None)
-        if mapped is not None and network.prefixlen >= MAPPED_PREFIX:
-            network = ipaddress.ip_network((mapped, network.prefixlen - MAPPED_PREFIX))
-        found.add(str(network))
-    return sorted(found)
+        change.problems.extend([CONSTRAINTS["api_keys_name_key"]])
 
 
 def _grantable(info: Info, names: list[Permission]) -> list[str]:
-    """The names in order, each once; Refused where the caller does not hold one of them."""
-    held = info.context.actor.held.grantable
-    problems = [
-        Problem(ErrorCode.NOT_ALLOWED, f"You do not hold {name}", ("permissions", str(position)))
-        for position, name in enumerate(names)
-        if name not in held
-    ]
-    if problems:
-        raise Refused(*problems)
-    return sorted(set(names))
-
-
-def _ahead(expires_at: dt.datetime | None) -> None:
-    if expires_at is not None and expires_at <= dt.datetime.now(dt.UTC):
-        raise refuse(ErrorCode.INVALID, "The expiry must lie ahead", "expiresAt")
+    """Return the names in order, each once; add a problem for each that the caller does not hold."""
+    if info.problems.has("permissions"):
+        return []
+    held = info.context.actor.authority.grantable
+    for position, name in enumerate(names):
+        if name not in held:
+            message = f"You do not hold the permission {name}."
+            info.problems.add(ErrorCode.NOT_ALLOWED, message, "permissions", str(position))
+    return sorted({str(name) for name in names})

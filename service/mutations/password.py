@@ -1,21 +1,22 @@
-"""Passwords: one's own, and those that administrators set."""
+"""Passwords: a user's own, and those that administrators set."""
 
 from __future__ import annotations
 
 import strawberry
 
-from service.access import Access
+from service.access.rules import Access
+from service.audit import REDACTED
 from service.context import Info
-from service.errors import ErrorCode, Fault, FaultCode, refuse
+from service.errors import ApiError, ApiErrorCode, ErrorCode, reject
 from service.inputs import PASSWORD, given
-from service.mutations.user import replace_password
+from service.mutations.user import hash_for, replace_password, require_password_of
 from service.payloads import mutation
-from service.people import hashed, password_context
 from service.types.payload import UserPayload
-from service.write import REDACTED
+from service.user_input import hashed_password, password_words
+from service.write import write
 
 
-@strawberry.input(description="Password for a user")
+@strawberry.input(description="New password of another user")
 class SetPasswordInput:
     """Input of setPassword."""
 
@@ -23,44 +24,46 @@ class SetPasswordInput:
     password: str = given("New password", PASSWORD)
 
 
-@strawberry.input(description="Password of one's own")
+@strawberry.input(description="New password of your own account")
 class ChangePasswordInput:
     """Input of changePassword."""
 
-    current_password: str = given("Password as it is", PASSWORD)
+    current_password: str = given("Current password", PASSWORD)
     new_password: str = given("New password", PASSWORD)
 
 
-@mutation(Access(any="users.password"))
+@mutation(Access(any="users.password"), collects_problems=True)
 async def set_password(info: Info, input: SetPasswordInput) -> UserPayload:
-    """Set the password of a user, which ends the user's sessions."""
-    known = await info.context.loaders.one("users_by_id", input.user_id)
-    context = password_context(known) if known is not None else []
-    password_hash = await hashed(info.context.house, input.password, context, "password")
-    async with info.context.write(info, "user.password") as write:
-        user = await write.lock("lock_user", input.user_id, "userId")
-        await write.not_above(user, "userId")
-        await replace_password(write, user.id, password_hash)
-        write.changed(user, user, password=REDACTED)
+    """Set the password of another user, which ends the user's sessions."""
+    password_hash = await hash_for(info, input.user_id, input.password)
+    async with write(info, "user.password") as change:
+        user = await change.lock("lock_user", input.user_id, "userId")
+        await change.require_not_above(user, "userId")
+        await require_password_of(change, user, "userId", password_hash)
+        await replace_password(change, user.id, password_hash)
+        change.updated(user, user, password=(REDACTED, REDACTED))
     return UserPayload(user=user)
 
 
 @mutation(Access(own="account.password"))
 async def change_password(info: Info, input: ChangePasswordInput) -> UserPayload:
-    """Change one's own password, which ends one's other sessions."""
-    house, actor = info.context.house, info.context.actor
-    person = await house.database.read("login_by_id", id=actor.user_id)
+    """Change your own password, which ends your other sessions."""
+    resources, actor = info.context.resources, info.context.actor
+    person = await resources.database.read("login_candidate", id=actor.user_id, email=None, username=None)
     if person is None:
-        raise Fault(FaultCode.UNAUTHENTICATED, "This account is gone")
-    # SECURITY: a stolen session must not be enough to take the account over (ASVS 6.2.3)
-    if not await house.hasher.verify(person.password_hash, input.current_password, info.context.request.ip):
-        raise refuse(ErrorCode.WRONG_CREDENTIALS, "The current password is wrong", "currentPassword")
-    password_hash = await hashed(house, input.new_password, password_context(person), "newPassword")
-    async with info.context.write(info, "user.password") as write:
-        user = await write.own_account()
-        stored = await write.run("password_hash_of_user", user_id=user.id)
-        if stored is None or stored.password_hash != person.password_hash:
-            raise refuse(ErrorCode.WRONG_CREDENTIALS, "The current password is wrong", "currentPassword")
-        await replace_password(write, user.id, password_hash, actor.session_id)
-        write.changed(user, user, password=REDACTED)
+        raise ApiError(ApiErrorCode.UNAUTHENTICATED, "This account no longer exists.")
+    # SECURITY: a stolen session must not be enough to take over the account (ASVS 6.2.3)
+    if not await resources.hasher.verify(person["password_hash"], input.current_password, info.context.request.ip):
+        info.problems.add(ErrorCode.WRONG_CREDENTIALS, "currentPassword is wrong.", "currentPassword")
+    password_hash = await hashed_password(
+        resources, input.new_password, password_words(person), info.problems, "newPassword"
+    )
+    info.problems.raise_if_any()
+    async with write(info, "user.password") as change:
+        user = await change.lock_own_user()
+        stored = await change.run("lock_password_hash", user_id=user.id)
+        if stored is None or stored["password_hash"] != person["password_hash"]:
+            raise reject(ErrorCode.WRONG_CREDENTIALS, "currentPassword is wrong.", "currentPassword")
+        await replace_password(change, user.id, password_hash, actor.session_id)
+        change.updated(user, user, password=(REDACTED, REDACTED))
     return UserPayload(user=user)

@@ -1,4 +1,4 @@
-"""Plans, and who has which."""
+"""Plans, and the plan of a user."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from typing import Any
 
 import strawberry
 
-from service.access import Access
+from service import limits
+from service.access.rules import Access
 from service.context import Info
-from service.errors import ErrorCode, refuse
-from service.inputs import NAME, UNSET, Text, changes, given, optional
-from service.mutations.user import named_plan
-from service.payloads import Payload, mutation
-from service.people import ResourceLimitsInput, merged
+from service.errors import ErrorCode, reject
+from service.inputs import DESCRIPTION, IDEMPOTENCY_KEY, NAME, UNSET, Text, changes, given, optional
+from service.mutations.guards import report_taken, requested_plan, require_values
+from service.payloads import Payload, mutation, result
 from service.types.payload import DeletePayload, UserPayload
 from service.types.plan import Plan, Tier
-from service.write import Write
-
-DESCRIPTION = Text(0, 1024, lines=True)
+from service.user_input import ResourceLimitsInput, merged
+from service.write import Write, write
 
 
 @strawberry.input(description="New plan")
@@ -26,9 +25,14 @@ class CreatePlanInput:
 
     name: str = given("Name, unique ignoring case", NAME)
     description: str | None = optional("Description", DESCRIPTION)
-    tier: Tier = given("Tier that its users get")
-    is_default: bool | None = given("Indicates whether new users get this plan; takes that from another", default=False)
-    limits: ResourceLimitsInput | None = optional("Limits; absent ones mean no limit")
+    tier: Tier = given("Tier of its users")
+    is_default: bool | None = given(
+        "Indicates whether new users get this plan; it replaces the current default plan", default=False
+    )
+    limits: ResourceLimitsInput | None = optional("Resource limits; absent ones mean no limit")
+    idempotency_key: str | None = optional(
+        "A repeated request with this key within 24 hours returns the plan of the first request", IDEMPOTENCY_KEY
+    )
 
 
 @strawberry.input(description="Change of a plan; absent fields keep their value, null clears them")
@@ -38,9 +42,11 @@ class UpdatePlanInput:
     id: strawberry.ID = given("Id of the plan")
     name: str | None = optional("Name, unique ignoring case", NAME)
     description: str | None = optional("Description", DESCRIPTION)
-    tier: Tier | None = optional("Tier that its users get from now on")
-    is_default: bool | None = optional("Indicates whether new users get this plan; takes that from another")
-    limits: ResourceLimitsInput | None = optional("Limits; null means no limit")
+    tier: Tier | None = optional("Tier of users who get the plan from now on")
+    is_default: bool | None = optional(
+        "Indicates whether new users get this plan; it replaces the current default plan"
+    )
+    limits: ResourceLimitsInput | None = optional("Resource limits; null means no limit")
 
 
 @strawberry.input(description="Plan to delete")
@@ -50,40 +56,43 @@ class DeletePlanInput:
     id: strawberry.ID = given("Id of the plan")
 
 
-@strawberry.input(description="Plan for a user, by its id or by its name")
+@strawberry.input(description="Plan for a user, by its id or its name")
 class ChangePlanInput:
     """Input of changePlan."""
 
     user_id: strawberry.ID = given("Id of the user")
     plan_id: strawberry.ID | None = optional("Id of the plan")
-    plan_name: str | None = optional("Name of the plan, ignoring case", NAME)
+    plan_name: str | None = optional("Name of the plan, ignoring case", Text(limits.NAME))
 
 
-@strawberry.type(description="Answer of a mutation on a plan")
+@strawberry.type(description="Payload of a mutation on a plan")
 class PlanPayload(Payload):
     """A plan, or errors."""
 
-    plan: Plan | None = strawberry.field(description="Plan as it is now", default=None)
+    plan: Plan | None = result("Plan as it is now")
 
 
-@mutation(Access(any="users.plan"))
+@mutation(Access(any="users.plan"), collects_problems=True)
 async def change_plan(info: Info, input: ChangePlanInput) -> UserPayload:
-    """Give a user another plan, and with it the plan's tier."""
-    async with info.context.write(info, "user.plan") as write:
-        user = await write.lock("lock_user", input.user_id, "userId")
-        await write.not_above(user, "userId")
-        plan = await named_plan(write, input.plan_id or None, input.plan_name or None)
-        changed = await write.run("update_user", id=user.id, changes={"plan_id": plan.id, "tier": plan.tier})
-        write.changed(user, changed)
+    """Change the plan of a user, and with it the tier."""
+    if not input.plan_id and not input.plan_name and not info.problems:
+        raise reject(ErrorCode.REQUIRED, "Give planId or planName.", "planId")
+    async with write(info, "user.plan") as change:
+        user = await change.lock("lock_user", input.user_id, "userId")
+        await change.require_not_above(user, "userId")
+        plan = await requested_plan(change, input.plan_id or None, input.plan_name or None)
+        changed = await change.run("change_plan", id=user.id, plan_id=plan.id if plan else None)
+        change.updated(user, changed)
     return UserPayload(user=changed)
 
 
-@mutation(Access(any="plans.create"))
+@mutation(Access(any="plans.create"), collects_problems=True, idempotent="plan")
 async def create_plan(info: Info, input: CreatePlanInput) -> PlanPayload:
     """Create a plan."""
-    async with info.context.write(info, "plan.create") as write:
-        further = await _take_default(write) if input.is_default else {}
-        plan = await write.run(
+    async with write(info, "plan.create") as change:
+        await report_taken(change, "plans_name_key", "plan_name_is_taken", input.name)
+        extra = await _clear_default(change) if input.is_default else {}
+        plan = await change.run(
             "create_plan",
             name=input.name,
             description=input.description or None,
@@ -91,42 +100,41 @@ async def create_plan(info: Info, input: CreatePlanInput) -> PlanPayload:
             is_default=bool(input.is_default),
             limits=merged({}, input.limits or None),
         )
-        write.created(plan, **further)
+        change.created(plan, extra)
     return PlanPayload(plan=plan)
 
 
-@mutation(Access(any="plans.update"))
+@mutation(Access(any="plans.update"), collects_problems=True)
 async def update_plan(info: Info, input: UpdatePlanInput) -> PlanPayload:
-    """Change a plan; its users' limits follow at once."""
+    """Change a plan; the limits of its users change at once."""
     columns = changes(input, "name", "description", "tier", "is_default")
+    require_values(columns, info.problems, name="name", tier="tier", is_default="isDefault")
     if "description" in columns:
         columns["description"] = columns["description"] or None
-    for name in ("name", "tier", "is_default"):
-        if name in columns and columns[name] is None:
-            raise refuse(ErrorCode.REQUIRED, "This cannot be cleared", "isDefault" if name == "is_default" else name)
-    async with info.context.write(info, "plan.update") as write:
-        plan = await write.lock("lock_plan", input.id)
-        if "tier" in columns:
-            columns["tier"] = columns["tier"].value
+    if columns.get("tier") is not None:
+        columns["tier"] = columns["tier"].value
+    async with write(info, "plan.update") as change:
+        plan = await change.lock("lock_plan", input.id)
         if input.limits is not UNSET:
             columns["limits"] = merged(plan.limits, input.limits)
-        further = await _take_default(write) if columns.get("is_default") and not plan.is_default else {}
-        changed = await write.run("update_plan", id=plan.id, changes=columns)
-        write.changed(plan, changed, **further)
+        await report_taken(change, "plans_name_key", "plan_name_is_taken", columns.get("name"), plan.id)
+        extra = await _clear_default(change) if columns.get("is_default") and not plan.is_default else {}
+        changed = await change.run("update_plan", id=plan.id, changes=columns)
+        change.updated(plan, changed, **extra)
     return PlanPayload(plan=changed)
 
 
 @mutation(Access(any="plans.delete"))
 async def delete_plan(info: Info, input: DeletePlanInput) -> DeletePayload:
     """Delete a plan that no user has."""
-    async with info.context.write(info, "plan.delete") as write:
-        plan = await write.lock("lock_plan", input.id)
-        await write.run("delete_plan", id=plan.id)  # the users' foreign key refuses with IN_USE
-        write.deleted(plan)
+    async with write(info, "plan.delete") as change:
+        plan = await change.lock("lock_plan", input.id)
+        await change.run("delete_plan", id=plan.id)  # IN_USE by the foreign key of its users
+        change.deleted(plan)
     return DeletePayload(deleted_id=input.id)
 
 
-async def _take_default(write: Write) -> dict[str, Any]:
-    """No other plan is the default one any more; the event names the one that was."""
-    former = await write.run("clear_default_plan")
-    return {"defaultPlan": {"old": former[0].id, "new": None}} if former else {}
+async def _clear_default(change: Write) -> dict[str, tuple[Any, Any]]:
+    """Make no plan the default; return the plan that was, for the event."""
+    former = await change.run("clear_default_plan")
+    return {"defaultPlan": (former[0].id, None)} if former else {}

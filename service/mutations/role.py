@@ -1,22 +1,25 @@
-"""Roles: nobody puts into a role, or takes over with one, what they do not hold themselves."""
+"""Roles: a caller can only create, change, and delete roles within their own permissions."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import strawberry
 
-from service.access import Access
+from service import limits
+from service.access.permissions import ADMIN
+from service.access.rules import Access
 from service.context import Info
-from service.errors import ErrorCode, Problem, Refused, refuse
-from service.inputs import NAME, Items, Text, changes, given, optional
-from service.payloads import Payload, mutation
-from service.permissions import ADMIN
+from service.errors import ApiError, ApiErrorCode, ErrorCode, Problems, reject
+from service.inputs import DESCRIPTION, IDEMPOTENCY_KEY, NAME, Items, changes, given, optional
+from service.mutations.guards import report_taken, require_values
+from service.payloads import Payload, mutation, result
 from service.scalars import Permission
 from service.types.payload import DeletePayload
 from service.types.role import Role
-from service.write import Write
+from service.write import Write, write
 
-DESCRIPTION = Text(0, 1024, lines=True)
-PERMISSIONS = Items(200)
+PERMISSIONS = Items(limits.PERMISSIONS_PER_ROLE)
 
 
 @strawberry.input(description="New role")
@@ -25,9 +28,12 @@ class CreateRoleInput:
 
     name: str = given("Name, unique ignoring case", NAME)
     description: str | None = optional("Description", DESCRIPTION)
-    permissions: list[Permission] = given("Admin permissions, each of which the caller holds", PERMISSIONS)
+    permissions: list[Permission] = given("Admin permissions, within the caller's own", PERMISSIONS)
     require_two_factor: bool | None = given(
-        "Indicates whether those who have the role must have a second factor", default=False
+        "Indicates whether users with the role must have a second factor; true is not supported yet", default=False
+    )
+    idempotency_key: str | None = optional(
+        "A repeated request with this key within 24 hours returns the role of the first request", IDEMPOTENCY_KEY
     )
 
 
@@ -38,8 +44,10 @@ class UpdateRoleInput:
     id: strawberry.ID = given("Id of the role")
     name: str | None = optional("Name, unique ignoring case", NAME)
     description: str | None = optional("Description", DESCRIPTION)
-    permissions: list[Permission] | None = optional("Admin permissions, each of which the caller holds", PERMISSIONS)
-    require_two_factor: bool | None = optional("Indicates whether those who have the role must have a second factor")
+    permissions: list[Permission] | None = optional("Admin permissions, within the caller's own", PERMISSIONS)
+    require_two_factor: bool | None = optional(
+        "Indicates whether users with the role must have a second factor; true is not supported yet"
+    )
 
 
 @strawberry.input(description="Role to delete")
@@ -49,75 +57,81 @@ class DeleteRoleInput:
     id: strawberry.ID = given("Id of the role")
 
 
-@strawberry.type(description="Answer of a mutation on a role")
+@strawberry.type(description="Payload of a mutation on a role")
 class RolePayload(Payload):
     """A role, or errors."""
 
-    role: Role | None = strawberry.field(description="Role as it is now", default=None)
+    role: Role | None = result("Role as it is now")
 
 
-@mutation(Access(any="roles.create"))
+@mutation(Access(any="roles.create"), collects_problems=True, idempotent="role")
 async def create_role(info: Info, input: CreateRoleInput) -> RolePayload:
-    """Create a role of permissions that one holds oneself."""
-    names = _admin_permissions(input.permissions)
-    async with info.context.write(info, "role.create") as write:
-        write.grants(names, "permissions")
-        role = await write.run(
+    """Create a role within your own permissions."""
+    _require_supported(input.require_two_factor)
+    names = _admin_permissions(input.permissions, info.problems)
+    async with write(info, "role.create") as change:
+        change.require_grantable(names, "permissions")
+        await report_taken(change, "roles_name_key", "role_name_is_taken", input.name)
+        role = await change.run(
             "create_role",
             name=input.name,
             description=input.description or None,
             permissions=names,
-            require_two_factor=bool(input.require_two_factor),
+            require_two_factor=False,
         )
-        write.created(role)
+        change.created(role)
     return RolePayload(role=role)
 
 
-@mutation(Access(any="roles.update"))
+@mutation(Access(any="roles.update"), collects_problems=True)
 async def update_role(info: Info, input: UpdateRoleInput) -> RolePayload:
-    """Change a role; those who have it hold the new permissions from their next request on."""
+    """Change a role; its users have the new permissions from their next request on."""
+    _require_supported(input.require_two_factor)
     columns = changes(input, "name", "description", "permissions", "require_two_factor")
+    require_values(columns, info.problems, name="name", require_two_factor="requireTwoFactor")
     if "description" in columns:
         columns["description"] = columns["description"] or None
     if "permissions" in columns:
-        columns["permissions"] = _admin_permissions(columns["permissions"] or [])
-    for name, field in (("name", "name"), ("require_two_factor", "requireTwoFactor")):
-        if name in columns and columns[name] is None:
-            raise refuse(ErrorCode.REQUIRED, "This cannot be cleared", field)
-    async with info.context.write(info, "role.update") as write:
-        role = await _own_role(write, input.id)
-        write.grants(columns.get("permissions", []), "permissions")
-        changed = await write.run("update_role", id=role.id, changes=columns)
-        write.changed(role, changed)
+        columns["permissions"] = _admin_permissions(columns["permissions"] or [], info.problems)
+    async with write(info, "role.update") as change:
+        role = await _changeable_role(change, input.id)
+        added = set(columns.get("permissions", ())) - set(role.permissions)
+        change.require_grantable(added, "permissions")
+        await report_taken(change, "roles_name_key", "role_name_is_taken", columns.get("name"), role.id)
+        changed = await change.run("update_role", id=role.id, changes=columns)
+        change.updated(role, changed)
     return RolePayload(role=changed)
 
 
 @mutation(Access(any="roles.delete"))
 async def delete_role(info: Info, input: DeleteRoleInput) -> DeletePayload:
     """Delete a role that no user has."""
-    async with info.context.write(info, "role.delete") as write:
-        role = await _own_role(write, input.id)
-        await write.run("delete_role", id=role.id)  # the users' foreign key refuses with IN_USE
-        write.deleted(role)
+    async with write(info, "role.delete") as change:
+        role = await _changeable_role(change, input.id)
+        await change.run("delete_role", id=role.id)  # IN_USE by the foreign key of its users
+        change.deleted(role)
     return DeletePayload(deleted_id=input.id)
 
 
-async def _own_role(write: Write, role_id: str) -> Role:
-    """A role that may be changed: not built in, and not above the caller."""
-    role: Role = await write.lock("lock_role", role_id)
+async def _changeable_role(change: Write, role_id: str) -> Any:
+    """Return a role that is not built in and not above the caller, locked until commit."""
+    role = await change.lock("lock_role", role_id)
     if role.builtin:
-        raise refuse(ErrorCode.NOT_ALLOWED, "Built-in roles cannot be changed", "id")
-    write.grants(role.permissions)
+        raise reject(ErrorCode.NOT_ALLOWED, "Built-in roles cannot be changed.", "id")
+    change.require_held(role.permissions, "This role has permissions that you do not hold")
     return role
 
 
-def _admin_permissions(names: list[Permission]) -> list[str]:
-    """The names in order, each once; Refused where one is of another kind."""
-    problems = [
-        Problem(ErrorCode.INVALID, f"{name} is no admin permission", ("permissions", str(position)))
-        for position, name in enumerate(names)
-        if name not in ADMIN
-    ]
-    if problems:
-        raise Refused(*problems)
-    return sorted(set(names))
+def _require_supported(require_two_factor: bool | None) -> None:
+    if require_two_factor is True:
+        raise ApiError(ApiErrorCode.FEATURE_DISABLED, "Two-factor authentication is not supported yet.")
+
+
+def _admin_permissions(names: list[Permission], problems: Problems) -> list[str]:
+    """Return the names in order, each once; add a problem for each that is not an admin permission."""
+    if problems.has("permissions"):
+        return []
+    for position, name in enumerate(names):
+        if name not in ADMIN:
+            problems.add(ErrorCode.INVALID, f"{name} is not an admin permission.", "permissions", str(position))
+    return sorted({str(name) for name in names if name in ADMIN})

@@ -6,27 +6,29 @@ from typing import Any
 
 import strawberry
 
-from service import names
-from service.access import Access, Public
-from service.actor import ANONYMOUS, session_actor
+from service import limits
+from service.access.authenticate import session_actor
+from service.access.rules import Access, Public
 from service.context import Info
-from service.errors import ErrorCode, Fault, FaultCode, refuse
-from service.inputs import PASSWORD, UNSET, Text, given
-from service.payloads import Payload, mutation
-from service.secrets import TokenKind, digest, new_token
+from service.credentials.tokens import TokenKind, digest, new_token
+from service.devices import device_name
+from service.errors import ApiError, ApiErrorCode, ErrorCode, reject
+from service.identifiers import email_problems
+from service.inputs import PASSWORD, UNSET, ExactText, given
+from service.payloads import Payload, mutation, result
 from service.types.session import Session
 from service.types.user import User
-from service.write import Write
+from service.write import Write, write
 
-LONGEST_AGENT = 255
-MOST_LOGINS = 3  # in one HTTP request
+WRONG = "The login or the password is wrong."
+SUSPENDED = "This account is suspended."
 
 
-@strawberry.input(description="What a person signs in with")
+@strawberry.input(description="Credentials of a user")
 class LoginInput:
     """Input of login."""
 
-    login: str = given("Username or email address, ignoring case", Text(1, 254))
+    login: str = given("Username or email address, ignoring case", ExactText(limits.LOGIN))
     password: str = given("Password", PASSWORD)
 
 
@@ -34,7 +36,7 @@ class LoginInput:
 class LogoutAllInput:
     """Input of logoutAll."""
 
-    keep_current: bool | None = given("Indicates whether the session of this request stays", default=False)
+    keep_current: bool | None = given("Indicates whether the session of this request is kept", default=False)
 
 
 @strawberry.input(description="Session to end")
@@ -44,129 +46,154 @@ class RevokeSessionInput:
     id: strawberry.ID = given("Id of the session")
 
 
-@strawberry.type(description="Answer of a login")
+@strawberry.type(description="Payload of login")
 class LoginPayload(Payload):
-    """A session, a challenge, or errors."""
+    """A session, or errors."""
 
-    user: User | None = strawberry.field(description="User who is signed in now", default=None)
-    session: Session | None = strawberry.field(description="New session; its cookie is set as well", default=None)
-    token: str | None = strawberry.field(
-        description='Token for clients without cookies, to be sent as "Authorization: Bearer"; here and never again',
-        default=None,
+    user: User | None = result("User who is signed in now")
+    session: Session | None = result("New session; its cookie is set, too")
+    token: str | None = result(
+        'Token for clients without cookies, to send as "Authorization: Bearer"; it is not shown again'
     )
-    two_factor_challenge: str | None = strawberry.field(
-        description="Challenge for verifyTwoFactor, when a second factor is asked", default=None
-    )
+    two_factor_challenge: str | None = result("Always null, as long as there is no two-factor authentication")
 
 
-@strawberry.type(description="Answer of a mutation that ends sessions")
+@strawberry.type(description="Payload of a mutation that ends sessions")
 class LogoutPayload(Payload):
     """A number, or errors."""
 
-    ended_sessions: int | None = strawberry.field(description="Number of sessions that were ended", default=None)
+    ended_sessions: int | None = result("Number of sessions that were ended")
 
 
-@mutation(Public())
+@strawberry.type(description="Payload of revokeSession")
+class RevokeSessionPayload(Payload):
+    """An id, or errors."""
+
+    revoked_id: strawberry.ID | None = result("Id of the session that was ended")
+    user: User | None = result("User who was signed in")
+
+
+@mutation(Public(), signs_in=True)
 async def login(info: Info, input: LoginInput) -> LoginPayload:
-    """Sign in with a username or email address and a password; the answer and its time are the same for unknown and
-    wrong.
+    """Sign in with a username or email address and a password.
+
+    The answer and its time do not tell whether the account exists.
     """
-    context, house = info.context, info.context.house
-    # SECURITY: aliases and batches are no way to guess faster (CVE-2026-35401)
+    context, resources = info.context, info.context.resources
+    # SECURITY: aliases and batches must not allow more attempts (CVE-2026-35401)
     context.budget.logins += 1
-    if context.budget.logins > MOST_LOGINS:
-        raise Fault(FaultCode.RATE_LIMITED, f"A request may hold {MOST_LOGINS} logins", retryAfter=1)
-    known_as = input.login.strip()  # phones add a space behind a completed word
-    column = "email" if "@" in known_as else "username"
-    if column == "email":
-        known_as = names.email_problems(known_as)[0] or known_as  # as addresses are kept
-    person = await house.database.read(f"login_by_{column}", login=known_as)
-    # SECURITY: an unknown login and one without a password cost a hash as well, or the time would tell them apart
-    # (ASVS 6.3.8)
-    stored = person.password_hash if person is not None else None
-    if not await house.hasher.verify(stored, input.password, context.request.ip) or stored is None:
-        raise refuse(ErrorCode.WRONG_CREDENTIALS, "The login or the password is wrong")
-    if person.suspended_now:
-        raise Fault(FaultCode.USER_SUSPENDED, "This account is suspended")
-    rehashed = await house.hasher.hash(input.password) if house.hasher.needs_rehash(stored) else None
-    async with context.write(info, "session.create") as write:
-        session, token = await _open_session(info, write, person, rehashed)
-    actor = session_actor(person.id, person.role_id, session.id, person.role_permissions, digest(token))
-    context.become(actor, token)
-    return LoginPayload(user=await context.loaders.one("users_by_id", person.id), session=session, token=token)
+    if context.budget.logins > limits.LOGINS_PER_REQUEST:
+        message = f"A request may contain {limits.LOGINS_PER_REQUEST} logins."
+        raise ApiError(ApiErrorCode.RATE_LIMITED, message, retryAfter=1)
+    person = await resources.database.read("login_candidate", id=None, **_login_key(input.login))
+    # SECURITY: an unknown login, and a user without a password, take a hash as well, because the time would tell the
+    # difference (ASVS 6.3.8)
+    stored = None if person is None else person["password_hash"]
+    if not await resources.hasher.verify(stored, input.password, context.request.ip) or stored is None:
+        raise reject(ErrorCode.WRONG_CREDENTIALS, WRONG)
+    if person["suspended"]:
+        raise ApiError(ApiErrorCode.USER_SUSPENDED, SUSPENDED)
+    rehashed = await resources.hasher.hash(input.password) if resources.hasher.needs_rehash(stored) else None
+    device = device_name(context.request.user_agent)
+    async with write(info, "session.create") as change:
+        session, token = await _open_session(info, change, person, rehashed, device)
+    context.sign_in(change.actor, token)
+    user = await context.loaders.one("users_by_id", person["id"])
+    return LoginPayload(user=user, session=session, token=token)
 
 
-async def _open_session(info: Info, write: Write, person: Any, rehashed: str | None) -> tuple[Any, str]:
+def _login_key(login: str) -> dict[str, str | None]:
+    """Return the look-up of a login: with @ it is an email address."""
+    name = login.strip()  # phones add a space after a completed word
+    if "@" in name:
+        return {"email": email_problems(name)[0], "username": None}
+    return {"email": None, "username": name}
+
+
+async def _open_session(
+    info: Info, change: Write, person: Any, rehashed: str | None, device: str | None
+) -> tuple[Any, str]:
     context = info.context
-    # The password may have been changed, or the account suspended, while it was being verified: what counts is under
-    # the lock
-    user = await write.run("lock_user", id=person.id)
-    stored = await write.run("password_hash_of_user", user_id=person.id)
-    if user is None or stored is None or stored.password_hash != person.password_hash:
-        raise refuse(ErrorCode.WRONG_CREDENTIALS, "The login or the password is wrong")
-    if user.suspended_at != person.suspended_at:
-        raise Fault(FaultCode.USER_SUSPENDED, "This account is suspended")
+    # The password may have been changed, or the account suspended, during the verification: what counts is the state
+    # under the lock
+    user = await change.run("lock_user", id=person["id"])
+    stored = await change.run("lock_password_hash", user_id=person["id"])
+    if user is None or stored is None or stored["password_hash"] != person["password_hash"]:
+        raise reject(ErrorCode.WRONG_CREDENTIALS, WRONG)
+    if user.suspended_at != person["suspended_at"]:
+        raise ApiError(ApiErrorCode.USER_SUSPENDED, SUSPENDED)
     if rehashed is not None:
-        await write.run("set_password", user_id=person.id, password_hash=rehashed)
-    agent = context.request.user_agent
-    session = await write.run(
+        await change.run("set_password", user_id=user.id, password_hash=rehashed)
+    agent, settings = context.request.user_agent, context.resources.settings
+    session = await change.run(
         "create_session",
-        user_id=person.id,
+        user_id=user.id,
         ip=context.request.ip,
-        user_agent=agent[:LONGEST_AGENT] if agent else None,
-        lifetime=float(context.house.settings.session_lifetime),
+        user_agent=agent[: limits.USER_AGENT] if agent else None,
+        device=device,
+        lifetime=float(settings.session_lifetime),
+        idle=float(settings.session_idle),
     )
     token = new_token(TokenKind.SESSION)
-    await write.run("create_session_token", hash=digest(token), session_id=session.id)
-    await write.run("record_login", id=person.id)
-    write.by(session_actor(person.id, person.role_id, session.id, person.role_permissions, digest(token)))
-    write.created(session)
+    token_hash = digest(token)
+    await change.run("create_session_token", hash=token_hash, session_id=session.id)
+    await change.run("record_login", id=user.id)
+    change.act_as(session_actor(user.id, user.role_id, session.id, person["role_permissions"], token_hash))
+    change.created(session)
     return session, token
 
 
 @mutation(Access(own="sessions.delete"))
 async def logout(info: Info) -> LogoutPayload:
-    """End the session of this request; an API key has none to end."""
+    """End the session of this request. An API key has no session."""
     session_id = info.context.actor.session_id
     if session_id is None:
-        raise refuse(ErrorCode.NOT_ALLOWED, "An API key is no session; delete the key instead")
-    async with info.context.write(info, "session.end") as write:
-        session = await write.run("lock_session", id=session_id)
+        raise reject(ErrorCode.NOT_ALLOWED, "An API key has no session. Delete the key instead.")
+    async with write(info, "session.end") as change:
+        session = await change.run("lock_session", id=session_id)
+        change.ends_own_credential()
         if session is None:
-            write.unchanged()  # another request ended it meanwhile
+            change.unchanged()  # another request ended it in the meantime
         else:
-            write.changed(session, await write.run("end_session", id=session.id))
-    info.context.become(ANONYMOUS, "")
+            await change.run("end_session", id=session.id)
+            change.deleted(session)
+    info.context.sign_out()
     return LogoutPayload(ended_sessions=0 if session is None else 1)
 
 
 @mutation(Access(own="sessions.delete"))
 async def logout_all(info: Info, input: LogoutAllInput | None = UNSET) -> LogoutPayload:
-    """End every session of one's own, this one too unless it is kept."""
+    """End all of your sessions, including the current one unless it is kept."""
     context = info.context
     keep = context.actor.session_id if input and input.keep_current else None
-    async with context.write(info, "session.end-all") as write:
-        user = await write.own_account()
-        ended = await write.run("end_sessions_by_user", user_id=user.id, keep=keep)
+    async with write(info, "session.end-all") as change:
+        user = await change.lock_own_user()
+        if keep is None:
+            change.ends_own_credential()
+        ended = await change.run("end_sessions_by_user", user_id=user.id, keep=keep)
         if ended:
-            write.changed(user, user, sessions={"old": [session.id for session in ended], "new": []})
+            change.updated(user, user, sessions=([session["id"] for session in ended], []))
         else:
-            write.unchanged()
+            change.unchanged()
     if keep is None and context.actor.session_id is not None:
-        context.become(ANONYMOUS, "")
+        context.sign_out()
     return LogoutPayload(ended_sessions=len(ended))
 
 
 @mutation(Access(any="users.sessions", own="sessions.delete"))
-async def revoke_session(info: Info, input: RevokeSessionInput) -> LogoutPayload:
-    """End one session, one's own or, with the permission, anybody's who holds no more than the caller."""
-    async with info.context.write(info, "session.revoke") as write:
-        # Users are locked before their sessions everywhere, or two requests would wait for each other
-        for found in await write.run("sessions_by_id", keys=[input.id]):
-            await write.run("lock_user", id=found.user_id)
-        session = await write.lock("lock_session", input.id)
-        await write.not_above_owner(session)
-        write.changed(session, await write.run("end_session", id=session.id))
-    if input.id == info.context.actor.session_id:
-        info.context.become(ANONYMOUS, "")
-    return LogoutPayload(ended_sessions=1)
+async def revoke_session(info: Info, input: RevokeSessionInput) -> RevokeSessionPayload:
+    """End one of your sessions, or with the permission a session of a user who holds no more than the caller."""
+    async with write(info, "session.revoke") as change:
+        # Users are locked before their sessions everywhere, because two requests could deadlock otherwise
+        for found in await change.run("sessions_by_id", keys=[input.id]):
+            await change.run("lock_user", id=found.user_id)
+        session = await change.lock("lock_session", input.id)
+        await change.require_owner_not_above(session)
+        if session.id == change.actor.session_id:
+            change.ends_own_credential()
+        await change.run("end_session", id=session.id)
+        change.deleted(session)
+    user = await info.context.loaders.one("users_by_id", session.user_id)
+    if session.id == info.context.actor.session_id:
+        info.context.sign_out()
+    return RevokeSessionPayload(revoked_id=session.id, user=user)

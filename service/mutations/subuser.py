@@ -1,4 +1,4 @@
-"""Subusers: people on somebody else's server, within what the one who lets them in holds there right now."""
+"""Subusers: users with access to another user's server, within what the caller has on the server right now."""
 
 from __future__ import annotations
 
@@ -8,214 +8,225 @@ from typing import Any
 
 import strawberry
 
-from service import names
-from service.access import EVERYTHING, Access, Verdict
+from service import limits
+from service.access.actor import EVERYTHING
+from service.access.authorize import Verdict
+from service.access.permissions import SERVER
+from service.access.rules import Access
 from service.context import Info
-from service.errors import ErrorCode, Problem, Refused, refuse
-from service.inputs import UNSET, Items, given, optional
-from service.payloads import Payload, mutation
-from service.people import EMAIL_LENGTH
-from service.permissions import SERVER
+from service.errors import ErrorCode, reject
+from service.identifiers import email_problems, generated_username
+from service.inputs import IDEMPOTENCY_KEY, UNSET, Future, Items, given, optional
+from service.payloads import Payload, mutation, result
 from service.scalars import Permission
 from service.types.payload import DeletePayload
-from service.types.plan import Tier
-from service.types.role import USER_ROLE
 from service.types.subuser import Subuser
-from service.visibility import sees
-from service.write import Write
+from service.user_creation import create_account
+from service.user_input import EMAIL
+from service.write import Write, write
 
-ALWAYS = "websocket.connect"
-MOST_SUBUSERS = 100
-PERMISSIONS = Items(100, least=1)
+ALWAYS = "websocket.connect"  # every subuser has it, as in Pterodactyl
+PERMISSIONS = Items(limits.PERMISSIONS_PER_SUBUSER, least=1)
 USERNAME_TRIES = 5
 
 
-@strawberry.enum(description="What to do when nobody has the address")
+@strawberry.enum(description="What to do if no user has the email address")
 class OnUnknownEmail(Enum):
     """Argument of createSubuser."""
 
-    CREATE = strawberry.enum_value(
-        "CREATE", description="Make an account without a password; the person sets one by reset"
-    )
-    FAIL = strawberry.enum_value("FAIL", description="Refuse with NOT_FOUND")
+    CREATE = strawberry.enum_value("CREATE", description="Create a user without a password")
+    FAIL = strawberry.enum_value("FAIL", description="Return NOT_FOUND")
 
 
-@strawberry.input(description="Person to let onto a server")
+@strawberry.input(description="User who gets access to a server")
 class CreateSubuserInput:
     """Input of createSubuser."""
 
     server_id: strawberry.ID = given("Id of the server")
-    email: str = given("Email address of the person", EMAIL_LENGTH)
+    email: str = given("Email address of the user", EMAIL)
     permissions: list[Permission] = given(
-        "Server permissions, each of which the caller holds on the server", PERMISSIONS
+        f"Server permissions, within the caller's own on the server; {ALWAYS} is always included", PERMISSIONS
     )
-    until: dt.datetime | None = optional("Time at which the membership ends by itself")
+    until: dt.datetime | None = optional("Time when the membership expires", Future())
     on_unknown_email: OnUnknownEmail | None = given(
-        "What to do when nobody has the address", default=OnUnknownEmail.CREATE
+        "What to do if no user has the email address", default=OnUnknownEmail.CREATE
+    )
+    idempotency_key: str | None = optional(
+        "A repeated request with this key within 24 hours returns the membership of the first request", IDEMPOTENCY_KEY
     )
 
 
-@strawberry.input(description="Another set of permissions for a subuser")
+@strawberry.input(description="New permissions of a subuser")
 class UpdateSubuserInput:
     """Input of updateSubuser."""
 
     id: strawberry.ID = given("Id of the membership")
-    permissions: list[Permission] = given("Server permissions in place of those so far", PERMISSIONS)
-    until: dt.datetime | None = optional("Time at which the membership ends by itself; null: it stays")
+    permissions: list[Permission] = given(
+        f"Server permissions, which replace the current ones; {ALWAYS} is always included", PERMISSIONS
+    )
+    until: dt.datetime | None = optional("Time when the membership expires; null means never", Future())
 
 
-@strawberry.input(description="Membership to end")
+@strawberry.input(description="Membership to delete")
 class DeleteSubuserInput:
     """Input of deleteSubuser."""
 
     id: strawberry.ID = given("Id of the membership")
 
 
-@strawberry.type(description="Answer of a mutation on a subuser")
+@strawberry.type(description="Payload of a mutation on a subuser")
 class SubuserPayload(Payload):
     """A membership, or errors."""
 
-    subuser: Subuser | None = strawberry.field(description="Membership as it is now", default=None)
+    subuser: Subuser | None = result("Membership as it is now")
 
 
-@mutation(Access(any="servers.update", own="subusers.create"))
+@mutation(Access(any="servers.update", own="user.create"), collects_problems=True, idempotent="subuser")
 async def create_subuser(info: Info, input: CreateSubuserInput) -> SubuserPayload:
-    """Let a person onto a server; one whom nobody knows gets an account without a password."""
-    email, problems = names.email_problems(input.email, "email")
-    if problems or email is None:
-        raise Refused(*problems)
-    _ahead(input.until or None)
-    async with info.context.write(info, "subuser.create") as write:
-        server, held = await _server(info, write, input.server_id, "serverId")
-        granted = _granted(input.permissions, held)
-        await _within_own_time(info, write, server.id, input.until or None)
-        await write.run("lock_email", email=email)
-        person = await write.run("lock_user_by_email", email=email)
-        if person is not None and person.id == server.owner_id:
-            raise refuse(ErrorCode.NOT_ALLOWED, "The owner holds every permission already", "email")
-        if await write.run("count_subusers_of_server", server_id=server.id) >= MOST_SUBUSERS:
-            raise refuse(ErrorCode.LIMIT_REACHED, f"A server may have {MOST_SUBUSERS} subusers", "serverId")
-        further = {}
-        if person is None:
-            if input.on_unknown_email is OnUnknownEmail.FAIL:
-                raise refuse(ErrorCode.NOT_FOUND, "Nobody has this address", "email")
-            person = await _new_account(info, write, email)
-            further["user"] = {"old": None, "new": {"username": person.username, "email": email}}
-        await write.run("delete_expired_subuser", server_id=server.id, user_id=person.id)
-        subuser = await write.run(
-            "create_subuser", server_id=server.id, user_id=person.id, permissions=granted, until=input.until or None
+    """Give a user access to a server. For an unknown email address, create a user without a password."""
+    email = None
+    if not info.problems.has("email"):
+        email, found = email_problems(input.email, "email")
+        info.problems.extend(found)
+    async with write(info, "subuser.create") as change:
+        server, held = await _lock_server(info, change, input.server_id, "serverId")
+        granted = _granted(change, input.permissions, held)
+        await _check_bounds(info, change, server.id, input.until or None)
+        if await change.run("count_subusers", server_id=server.id) >= limits.SUBUSERS_PER_SERVER:
+            message = f"A server may have at most {limits.SUBUSERS_PER_SERVER} subusers."
+            change.problems.add(ErrorCode.LIMIT_REACHED, message, "serverId")
+        # SECURITY: an input that is rejected in any case must not tell whether a user has the address
+        change.problems.raise_if_any()
+        user = await _find_user(change, server, str(email))
+        if user is None and input.on_unknown_email is OnUnknownEmail.FAIL:
+            raise reject(ErrorCode.NOT_FOUND, "No user has this email address.", "email")
+        extra: dict[str, Any] = {}
+        if user is None:
+            user = await _create_user(info, change, str(email))
+            extra |= {"user.username": user.username, "user.email": user.email}
+        replaced = await change.run("delete_expired_subuser", server_id=server.id, user_id=user.id)
+        if replaced is not None:
+            extra["replaced"] = {"id": replaced.id, "permissions": replaced.permissions}
+        subuser = await change.run(
+            "create_subuser", server_id=server.id, user_id=user.id, permissions=granted, until=input.until or None
         )
-        write.created(subuser, **further)
+        change.created(subuser, **extra)
     return SubuserPayload(subuser=subuser)
 
 
-@mutation(Access(any="servers.update", own="subusers.update"))
+@mutation(Access(any="servers.update", own="user.update"), collects_problems=True)
 async def update_subuser(info: Info, input: UpdateSubuserInput) -> SubuserPayload:
-    """Replace the permissions of a subuser who holds no more than the caller."""
-    _ahead(input.until if input.until is not UNSET else None)
-    async with info.context.write(info, "subuser.update") as write:
-        subuser, held = await _other_subuser(info, write, input.id)
-        granted = _granted(input.permissions, held)
+    """Replace the permissions of a subuser who has no permission that the caller does not have."""
+    async with write(info, "subuser.update") as change:
+        subuser, held = await _lock_other_subuser(info, change, input.id)
+        granted = _granted(change, input.permissions, held)
         until = subuser.until if input.until is UNSET else input.until
-        if input.until is not UNSET:
-            await _within_own_time(info, write, subuser.server_id, until)
-        changed = await write.run("update_subuser", id=subuser.id, permissions=granted, until=until)
-        write.changed(subuser, changed)
+        if input.until is not UNSET or not frozenset(granted) <= frozenset(subuser.permissions):
+            await _check_bounds(info, change, subuser.server_id, until)
+        changed = await change.run("update_subuser", id=subuser.id, permissions=granted, until=until)
+        change.updated(subuser, changed)
     return SubuserPayload(subuser=changed)
 
 
-@mutation(Access(any="servers.update", own="subusers.delete"))
+@mutation(Access(any="servers.update", own="user.delete"))
 async def delete_subuser(info: Info, input: DeleteSubuserInput) -> DeletePayload:
-    """End the membership of a subuser who holds no more than the caller; the account stays."""
-    async with info.context.write(info, "subuser.delete") as write:
-        subuser, _held = await _other_subuser(info, write, input.id)
-        await write.run("delete_subuser", id=subuser.id)
-        write.deleted(subuser)
+    """Delete the membership of a subuser who has no permission that the caller does not have. The user stays."""
+    async with write(info, "subuser.delete") as change:
+        subuser, _held = await _lock_other_subuser(info, change, input.id)
+        await change.run("delete_subuser", id=subuser.id)
+        change.deleted(subuser)
     return DeletePayload(deleted_id=input.id)
 
 
-async def _server(info: Info, write: Write, server_id: str, field: str) -> tuple[Any, frozenset[str]]:
-    """The server, held until commit, and what the caller holds there; the field's own access says whether that is
-    enough.
-    """
-    context = info.context
-    server = await write.run("lock_server", id=server_id)
-    if server is None or not await context.reaches(write.rule, server):
-        if server is not None and await sees(context, server):
-            raise refuse(ErrorCode.NOT_ALLOWED, f"This takes the permission {write.rule.own} on the server", field)
-        raise refuse(ErrorCode.NOT_FOUND, "There is no such object", field)
-    if context.decide(write.rule) is Verdict.ALLOWED:
-        await write.not_above_server(server, field)
-        # SECURITY: an administrator holds everything, but an API key of theirs grants no more than it lists
-        return server, write.actor.held.on_server({EVERYTHING})
-    return server, await context.on_server(server.id)
+async def _lock_server(info: Info, change: Write, server_id: str, field: str) -> tuple[Any, frozenset[str]]:
+    """Return the server, locked until commit, and what the caller may do there. The mutation's own access decides."""
+    viewer = info.context.viewer
+    server = await change.run("lock_server", id=server_id)
+    if server is None or not await viewer.can_reach(change.rule, server):
+        if server is not None and await viewer.can_see("Server", server):
+            raise reject(ErrorCode.NOT_ALLOWED, f"This requires the permission {change.rule.own} on the server.", field)
+        raise reject(ErrorCode.NOT_FOUND, "This object does not exist.", field)
+    authority = info.context.actor.authority
+    if viewer.verdict(change.rule) is Verdict.ALLOWED:
+        await change.require_server_not_above(server, field)
+        # SECURITY: an administrator may do everything there, but an API key grants no more than it lists
+        return server, authority.on_server({EVERYTHING})
+    share = await viewer.share(server.id)
+    return server, frozenset() if share is None else authority.on_server(share["permissions"])
 
 
-async def _other_subuser(info: Info, write: Write, subuser_id: str) -> tuple[Any, frozenset[str]]:
-    """Another's membership on a server where the caller may change it.
+async def _lock_other_subuser(info: Info, change: Write, subuser_id: str) -> tuple[Any, frozenset[str]]:
+    """Return the membership of another user, on a server where the caller may change it.
 
-    SECURITY: nobody changes their own, and a weak subuser does not touch a stronger one (a hole of Pterodactyl).
+    SECURITY: a caller does not change their own membership, and not that of a stronger subuser (a hole of Pterodactyl).
     """
     found = await info.context.loaders.one("subusers_by_id", subuser_id)
     if found is None:
-        raise refuse(ErrorCode.NOT_FOUND, "There is no such object", "id")
-    _server_row, held = await _server(info, write, found.server_id, "id")
-    subuser = await write.run("lock_subuser", id=subuser_id)
+        raise reject(ErrorCode.NOT_FOUND, "This object does not exist.", "id")
+    _server, held = await _lock_server(info, change, found.server_id, "id")
+    subuser = await change.run("lock_subuser", id=subuser_id)
     if subuser is None:
-        raise refuse(ErrorCode.NOT_FOUND, "There is no such object", "id")
-    if subuser.user_id == write.actor.user_id:
-        raise refuse(ErrorCode.NOT_ALLOWED, "Nobody changes their own membership", "id")
+        raise reject(ErrorCode.NOT_FOUND, "This object does not exist.", "id")
+    if subuser.user_id == change.actor.user_id:
+        raise reject(ErrorCode.NOT_ALLOWED, "You cannot change your own membership.", "id")
     beyond = frozenset(subuser.permissions) - held - {ALWAYS}
     if beyond:
-        raise refuse(ErrorCode.NOT_ALLOWED, f"The subuser holds what you do not: {', '.join(sorted(beyond))}", "id")
+        # SECURITY: the permissions are named only to callers who may read them
+        viewer = info.context.viewer
+        readable = await viewer.can_reach(viewer.rule("Subuser", "permissions"), subuser)
+        names = f": {', '.join(sorted(beyond))}" if readable else ""
+        raise reject(ErrorCode.NOT_ALLOWED, f"The subuser has permissions that you do not have{names}.", "id")
     return subuser, held
 
 
-async def _within_own_time(info: Info, write: Write, server_id: str, until: dt.datetime | None) -> None:
-    """Refuses to let somebody stay longer than oneself."""
-    share = await info.context.share(server_id)
-    own = None if share is None or info.context.decide(write.rule) is Verdict.ALLOWED else share["until"]
-    if own is not None and (until is None or until > own):
-        raise refuse(ErrorCode.NOT_ALLOWED, "Nobody stays longer than you do yourself", "until")
+async def _find_user(change: Write, server: Any, email: str) -> Any:
+    """Return the user with the email address, locked until commit, or None.
 
-
-def _granted(asked: list[Permission], held: frozenset[str]) -> list[str]:
-    """The permissions to grant, in order and each once; Refused where the caller does not hold one, or no server knows
-    it.
+    SECURITY: an address of the owner is answered like that of a subuser, so that the answer does not tell which it is.
     """
-    problems = []
-    for position, name in enumerate(asked):
+    await change.run("lock_email", email=email)
+    for user in await change.run("users_by_email", keys=[email]):
+        # The owner is not locked, because the deletion of a user locks the user before the servers
+        if user.id == server.owner_id or await change.run("is_subuser", server_id=server.id, user_id=user.id):
+            raise reject(ErrorCode.CONFLICT, "This person already has access to the server.", "email")
+    return await change.run("lock_user_by_email", email=email)
+
+
+async def _check_bounds(info: Info, change: Write, server_id: str, until: dt.datetime | None) -> None:
+    """Add a problem for a membership beyond the caller's own, or beyond the API key that creates it."""
+    viewer, bounds = info.context.viewer, change.actor.key_bounds
+    if bounds is not None and bounds.allowed_ips:
+        # SECURITY: the subuser could use the permissions from any network
+        message = "An API key that is limited to networks cannot give access to a server."
+        change.problems.add(ErrorCode.NOT_ALLOWED, message)
+    share = None if viewer.verdict(change.rule) is Verdict.ALLOWED else await viewer.share(server_id)
+    for latest, message in (
+        (None if share is None else share["until"], "until must not be later than the end of your own membership."),
+        (None if bounds is None else bounds.expires_at, "until must not be later than the expiry of the API key."),
+    ):
+        if latest is not None and (until is None or until > latest) and not change.problems.has("until"):
+            change.problems.add(ErrorCode.NOT_ALLOWED, message, "until")
+
+
+def _granted(change: Write, requested: list[Permission], held: frozenset[str]) -> list[str]:
+    """Return the permissions to grant, in order and each once; add a problem for each that the caller cannot grant."""
+    if change.problems.has("permissions"):
+        return []
+    for position, name in enumerate(requested):
         field = ("permissions", str(position))
         if name not in SERVER:
-            problems.append(Problem(ErrorCode.INVALID, f"{name} is no server permission", field))
+            change.problems.add(ErrorCode.INVALID, f"{name} is not a server permission.", *field)
         elif name not in held and name != ALWAYS:
-            problems.append(Problem(ErrorCode.NOT_ALLOWED, f"You do not hold {name} on this server", field))
-    if problems:
-        raise Refused(*problems)
-    return sorted({*asked, ALWAYS})
+            change.problems.add(ErrorCode.NOT_ALLOWED, f"You do not have {name} on this server.", *field)
+    return sorted({*(str(name) for name in requested), ALWAYS})
 
 
-async def _new_account(info: Info, write: Write, email: str) -> Any:
-    username = names.generated_username(email, info.context.house.usernames)
+async def _create_user(info: Info, change: Write, email: str) -> Any:
+    policy = info.context.resources.usernames
+    username = generated_username(email, policy)
     for _ in range(USERNAME_TRIES):
-        if not await write.run("users_by_username", keys=[username]):
+        if username is None or not await change.run("users_by_username", keys=[username]):
             break
-        username = names.generated_username(email, info.context.house.usernames)
-    plan = await write.run("default_plan")
-    record: dict[str, Any] = {
-        "username": username,
-        "email": email,
-        "first_name": "Server",
-        "last_name": "Subuser",
-        "language": "en",
-        "tier": plan.tier if plan else Tier.FREE.value,
-        "plan_id": plan.id if plan else None,
-        "role_id": USER_ROLE,
-        "billing_address": {},
-    }
-    return await write.run("create_user", record=record)
-
-
-def _ahead(until: dt.datetime | None) -> None:
-    if until is not None and until <= dt.datetime.now(dt.UTC):
-        raise refuse(ErrorCode.INVALID, "The end of a membership must lie ahead", "until")
+        username = generated_username(email, policy)
+    names = {"first_name": "Server", "last_name": "Subuser"}
+    return await create_account(change, {"username": username, "email": email, **names})

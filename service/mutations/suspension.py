@@ -1,33 +1,39 @@
-"""Suspension: ends the sessions, silences the keys, and lifts itself at its end."""
+"""Suspension of users: their sessions end, and their API keys are not valid until it ends."""
 
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import strawberry
 
-from service.access import Access
+from service import limits
+from service.access.rules import Access
 from service.context import Info
-from service.errors import ErrorCode, refuse
-from service.inputs import Text, given, optional
-from service.mutations.user import keep_a_root
+from service.errors import ErrorCode, reject
+from service.inputs import Future, Text, given, optional
+from service.mutations.guards import require_other_root
 from service.payloads import mutation
 from service.types.payload import UserPayload
-from service.types.user import suspended
+from service.types.user import is_suspended
+from service.write import write
 
 
-@strawberry.input(description="Account to suspend")
+@strawberry.input(description="User to suspend")
 class SuspendUserInput:
     """Input of suspendUser."""
 
     id: strawberry.ID = given("Id of the user")
-    reason: str | None = optional("Reason, which the user and administrators see", Text(1, 1024, lines=True))
+    reason: str | None = optional(
+        "Reason, which administrators can read",
+        Text(limits.SUSPENSION_REASON, multiline=True, joiners=True),
+    )
     until: dt.datetime | None = optional(
-        "Time at which the suspension lifts itself; without one it holds until it is lifted"
+        "Time when the suspension ends by itself; without it, it must be lifted", Future()
     )
 
 
-@strawberry.input(description="One user")
+@strawberry.input(description="A user")
 class UserIdInput:
     """Input of mutations that need nothing else."""
 
@@ -36,32 +42,32 @@ class UserIdInput:
 
 @mutation(Access(any="users.suspend"))
 async def suspend_user(info: Info, input: SuspendUserInput) -> UserPayload:
-    """Suspend an account: its sessions end at once and its API keys do not count until the suspension is over."""
-    until = input.until or None
-    if until is not None and until <= dt.datetime.now(dt.UTC):
-        raise refuse(ErrorCode.INVALID, "The end of a suspension must lie ahead", "until")
-    async with info.context.write(info, "user.suspend") as write:
-        user = await write.lock("lock_user", input.id)
-        if user.id == write.actor.user_id:
-            raise refuse(ErrorCode.NOT_ALLOWED, "Nobody suspends themselves", "id")
-        await write.not_above(user)
-        await keep_a_root(write, user, "id")
-        changed = await write.run(
-            "suspend_user", id=user.id, reason=input.reason or None, until=until, by=write.actor.user_id
+    """Suspend a user: the sessions end at once, and API keys are not valid until the suspension ends."""
+    async with write(info, "user.suspend") as change:
+        user = await change.lock("lock_user", input.id)
+        if user.id == change.actor.user_id:
+            raise reject(ErrorCode.NOT_ALLOWED, "You cannot suspend yourself.", "id")
+        await change.require_not_above(user)
+        await require_other_root(change, user, "id")
+        suspended = await change.run(
+            "suspend_user", id=user.id, reason=input.reason or None, until=input.until or None, by=change.actor.user_id
         )
-        await write.run("end_sessions_by_user", user_id=user.id, keep=None)
-        write.changed(user, changed)
-    return UserPayload(user=changed)
+        ended = await change.run("end_sessions_by_user", user_id=user.id, keep=None)
+        extra: dict[str, tuple[Any, Any]] = {}
+        if ended:
+            extra["sessions"] = ([session["id"] for session in ended], [])
+        change.updated(user, suspended, **extra)
+    return UserPayload(user=suspended)
 
 
 @mutation(Access(any="users.suspend"))
 async def unsuspend_user(info: Info, input: UserIdInput) -> UserPayload:
-    """Lift a suspension: the API keys count again; the sessions that it ended stay ended."""
-    async with info.context.write(info, "user.unsuspend") as write:
-        user = await write.lock("lock_user", input.id)
-        await write.not_above(user)
-        if not suspended(user):
-            raise refuse(ErrorCode.ALREADY_DONE, "The user is not suspended", "id")
-        changed = await write.run("unsuspend_user", id=user.id)
-        write.changed(user, changed)
+    """Lift a suspension: API keys are valid again; sessions that it ended stay ended."""
+    async with write(info, "user.unsuspend") as change:
+        user = await change.lock("lock_user", input.id)
+        await change.require_not_above(user)
+        if not is_suspended(user.suspended_at, user.suspended_until):
+            raise reject(ErrorCode.ALREADY_DONE, "This user is not suspended.", "id")
+        changed = await change.run("unsuspend_user", id=user.id)
+        change.updated(user, changed)
     return UserPayload(user=changed)

@@ -1,1 +1,1 @@
-"""What is returned: one file per entity; relations name the statement that loads them."""
+"""The types of the schema, one file per entity."""

@@ -1,84 +1,92 @@
-"""What is served of an audit event: who changed what, from which value to which."""
+"""Audit events: who changed what, from which value to which."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
-from service.access import Access, Verdict
-from service.context import Info
-from service.fields import column, computed, entity, one
-from service.rows import Row
+from service.access.rules import Access
+from service.database.rows import Row
+from service.execution.kinds import ENTITIES, VIEWER
+from service.execution.viewer import Viewer
+from service.fields import column, computed, entity, related, related_node
 from service.scalars import JSON, IPAddress
 from service.types.node import Node
-from service.visibility import visible_node
 
 if TYPE_CHECKING:
     from service.types.user import User
 
-# SECURITY: whom an event is about may read it, but not where its actor sat (CVE class of Pterodactyl 1.9.1)
+# SECURITY: the user of an event's target may read it, but not the address of its actor (see Pterodactyl 1.9.1)
 BY_ACTOR = Access(any="audit.read", own="activity.read")
 ACTOR = ("actor_id",)
-# Columns that the schema shows under another name
-FIELDS_OF_COLUMNS = {
-    "limitOverrides": "limits",
-    "planId": "plan",
-    "roleId": "role",
-    "suspendedAt": "suspension",
-    "suspendedBy": "suspension",
-    "suspendedReason": "suspension",
-    "suspendedUntil": "suspension",
-}
 
 
-async def target(root: AuditEvent, info: Info) -> Node | None:
-    """The object that was changed, where it is still there and the caller may see it."""
-    return None if root.target_id is None else await visible_node(info.context, root.target_id, root.target_type)
+def visible_changes(changes: dict[str, Any], target_type: str | None, owner_id: str | None, viewer: Viewer) -> JSON:
+    """Return the changes that the caller may read.
 
-
-def changes(root: AuditEvent, info: Info) -> JSON:
-    """The changed fields.
-
-    SECURITY: nobody learns from an event what the changed object itself hides from them: an administrator without
-    users.billing no address, and whom it is about no externalId.
+    SECURITY: a value requires the access of the field that shows it. An administrator without users.billing sees no
+    address, and a user sees no externalId of their own. An unknown name is hidden.
     """
-    context, told = info.context, root["changes"]
-    owned = context.actor.user_id is not None and root.owner_id == context.actor.user_id
-
-    def shows(name: str) -> bool:
-        rule = context.rules.get((root.target_type, FIELDS_OF_COLUMNS.get(name, name)))
-        verdict = Verdict.ALLOWED if rule is None else context.decide(rule)
-        return verdict is Verdict.ALLOWED or (verdict is Verdict.ROWS and owned)
-
-    return JSON({name: change for name, change in told.items() if shows(name)})
+    own = viewer.actor.user_id is not None and owner_id == viewer.actor.user_id
+    if target_type is None:
+        return JSON(changes if viewer.shows("AuditEvent", "event", own=False) else {})
+    return JSON({name: change for name, change in changes.items() if _is_visible(target_type, name, viewer, own=own)})
 
 
-@entity("One change, kept for good", Access(any="audit.read", own="activity.read"), owner=("actor_id", "owner_id"))
+def _is_visible(type_name: str, name: str, viewer: Viewer, *, own: bool) -> bool:
+    """Return whether the caller may read a name of the changes; `user.email` is a field of the user of the object."""
+    relation, _, field = name.rpartition(".")
+    if relation and not _is_visible(type_name, relation, viewer, own=own):
+        return False
+    entity_name = "User" if relation else type_name
+    found = ENTITIES.get(entity_name)
+    shown = None if found is None else found.audited.get(field)
+    return shown is not None and viewer.shows(entity_name, shown, own=own)
+
+
+@entity(
+    "One change, stored permanently",
+    Access(any="audit.read", own="activity.read"),
+    by_id="audit_events_by_id",
+    owner=("actor_id", "owner_id"),
+)
 class AuditEvent(Row, Node):
-    """A row of `audit_events`; the database refuses to change or remove one."""
+    """A row of `audit_events`; the database rejects its update and its deletion."""
 
     id: strawberry.ID = column("Id of the event")
-    event: str = column('Name of the change, such as "user.suspend"')
-    actor: Annotated[User, strawberry.lazy("service.types.user")] | None = one(
-        "users_by_id", "actor_id", "User who made the change"
+    event: str = column('Name of the event, such as "user.suspend"')
+    actor: Annotated[User, strawberry.lazy("service.types.user")] | None = related(
+        "users_by_id", "actor_id", "User who made the change; null if the user was deleted"
     )
-    impersonator: Annotated[User, strawberry.lazy("service.types.user")] | None = one(
-        "users_by_id", "impersonator_id", "User who acted in the actor's name"
+    actor_id: strawberry.ID | None = column(
+        "Id of the user who made the change, also after the user was deleted; null for the service itself"
+    )
+    impersonator: Annotated[User, strawberry.lazy("service.types.user")] | None = related(
+        "users_by_id", "impersonator_id", "User who acted as the actor"
     )
     credential: str | None = column(
-        'Credential of the change, "session:" or "api-key:" and its id; without audit.read told only to the actor',
+        'Credential that was used, "session:" or "api-key:" and its id, or the part of the service that acted; without '
+        "audit.read only the actor sees it",
         BY_ACTOR,
         owner=ACTOR,
     )
-    target: Node | None = computed(target, "Object that was changed; null when it is gone or not visible to the caller")
+    target: Node | None = related_node(
+        "target_id", "target_type", "Object that was changed; null if it was deleted or the caller may not see it"
+    )
     target_id: strawberry.ID | None = column("Id of the object that was changed")
-    changes: JSON | None = computed(changes, 'Changed fields, {field: {old, new}}; secrets read "[redacted]"')
+    target_type: str | None = column('Type of the object that was changed, such as "User"')
+    changes: JSON | None = computed(
+        visible_changes,
+        'Changed fields as {field: {old, new}}; secrets are "[redacted]", and fields that the caller may not read are '
+        "left out",
+        needs=("changes", "target_type", "owner_id", VIEWER),
+    )
     ip: IPAddress | None = column(
-        "Address that the change came from; without audit.read told only to the actor", BY_ACTOR, owner=ACTOR
+        "Address that the change came from; without audit.read only the actor sees it", BY_ACTOR, owner=ACTOR
     )
     request_id: str | None = column(
-        "Id of the HTTP request; without audit.read told only to the actor", BY_ACTOR, owner=ACTOR
+        "Id of the HTTP request; without audit.read only the actor sees it", BY_ACTOR, owner=ACTOR
     )
-    created_at: dt.datetime = column("Timestamp of the change")
+    created_at: dt.datetime = column("Time of the change")

@@ -1,19 +1,20 @@
-"""What is served of the permission catalogue."""
+"""The permission catalogue."""
 
 from __future__ import annotations
 
 import strawberry
 
-from service.access import Public
-from service.permissions import PermissionKind
+from service.access.permissions import PermissionKind
+from service.access.rules import Public
+from service.fields import column
 from service.scalars import Permission
 
 
-@strawberry.type(description="One entry of the permission catalogue", directives=[Public()])
+@strawberry.type(description="Entry of the permission catalogue", directives=[Public()])
 class PermissionInfo:
-    """Served from service.permissions.CATALOGUE."""
+    """An entry of service.access.permissions.CATALOGUE."""
 
-    name: Permission = strawberry.field(description="Name of the permission")
-    description: str = strawberry.field(description="What the permission opens")
-    group: str = strawberry.field(description="Heading to show the permission under")
-    kind: PermissionKind = strawberry.field(description="What the permission is about")
+    name: Permission = column("Name of the permission")
+    description: str = column("What the permission allows")
+    group: str = column("Group under which interfaces show the permission")
+    kind: PermissionKind = column("Kind of the permission")

@@ -1,4 +1,4 @@
-"""What is served of a plan, and the limits that plans and users share."""
+"""Plans, and the resource limits that plans and users have."""
 
 from __future__ import annotations
 
@@ -7,55 +7,60 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from service.access import Access, Open, Public
-from service.fields import column, entity, forward_page
+from service.access.rules import Access, Open, Public
+from service.database.rows import Row
+from service.fields import column, entity, page_of
 from service.pagination import Connection
-from service.rows import Row
 from service.types.node import Node
 
 if TYPE_CHECKING:
     from service.types.user import User
 
 
-@strawberry.enum(description="Tier of a plan and of the accounts that have it")
+@strawberry.enum(description="Tier of a plan, and of the accounts that have the plan")
 class Tier(Enum):
-    """Kept as text; a constraint knows the same names."""
+    """Stored as text; a constraint has the same names."""
 
     FREE = strawberry.enum_value("FREE", description="Free of charge")
-    PAID = strawberry.enum_value("PAID", description="Paid for")
-    EDUCATIONAL = strawberry.enum_value("EDUCATIONAL", description="For pupils, students and teachers")
-    ENTERPRISE = strawberry.enum_value("ENTERPRISE", description="Under a contract of its own")
+    PAID = strawberry.enum_value("PAID", description="Paid")
+    EDUCATIONAL = strawberry.enum_value("EDUCATIONAL", description="For pupils, students, and teachers")
+    ENTERPRISE = strawberry.enum_value("ENTERPRISE", description="With an individual contract")
 
 
-@strawberry.type(description="How much a user may use; null means no limit")
+@strawberry.type(description="Resources that a user may use; null means no limit")
 class ResourceLimits(Open):
-    """Value kept in jsonb columns, by the fields' Python names."""
+    """The value of a jsonb column, by the Python names of the fields."""
 
-    memory_mb: int | None = strawberry.field(description="Memory in MiB")
-    disk_mb: int | None = strawberry.field(description="Disk in MiB")
-    cpu_percent: int | None = strawberry.field(description="Processor time in percent of one core")
-    servers: int | None = strawberry.field(description="Number of servers")
-    databases: int | None = strawberry.field(description="Number of databases")
-    backups: int | None = strawberry.field(description="Number of backups")
-    websites: int | None = strawberry.field(description="Number of websites")
-    domains: int | None = strawberry.field(description="Number of domains")
-    emails: int | None = strawberry.field(description="Number of mailboxes")
-    ports: int | None = strawberry.field(description="Number of ports")
-
-
-LIMITS = tuple(field.python_name for field in ResourceLimits.__strawberry_definition__.fields)  # type: ignore[attr-defined]
+    memory_mb: int | None = column("Memory in MiB")
+    disk_mb: int | None = column("Disk space in MiB")
+    cpu_percent: int | None = column("CPU time in percent of one core")
+    servers: int | None = column("Number of servers")
+    databases: int | None = column("Number of databases")
+    backups: int | None = column("Number of backups")
+    websites: int | None = column("Number of websites")
+    domains: int | None = column("Number of domains")
+    emails: int | None = column("Number of mailboxes")
+    ports: int | None = column("Number of ports")
 
 
-@entity("What an account gets", Public())
+def effective_limits(overrides: dict[str, int], plan_limits: dict[str, int] | None) -> dict[str, int]:
+    """Return the limits of a user: those of the plan, if there is one, with the user's own in their place."""
+    return (plan_limits or {}) | overrides
+
+
+@entity("What an account includes", Public(), by_id="plans_by_id", audit_names={"default_plan": "is_default"})
 class Plan(Row, Node):
     """A row of `plans`."""
 
     id: strawberry.ID = column("Id of the plan")
     name: str = column("Name of the plan, unique ignoring case")
     description: str | None = column("Description of the plan")
-    tier: Tier = column("Tier that its users get")
-    is_default: bool = column("Indicates whether new users get this plan when they get no other")
-    limits: ResourceLimits = column("Limits of its users")
-    users: Connection[Annotated[User, strawberry.lazy("service.types.user")]] | None = forward_page(
-        "users_by_plan", "Users that have the plan, in the order of their ids", Access(any="users.read")
+    tier: Tier = column("Tier of its users")
+    is_default: bool = column("Indicates whether new users get this plan unless they are given another")
+    limits: ResourceLimits = column("Resource limits of its users")
+    users: Connection[Annotated[User, strawberry.lazy("service.types.user")]] | None = page_of(
+        "users_by_plan",
+        "Users that have the plan, in the order of their ids",
+        Access(any="users.read"),
+        forward_only=True,
     )

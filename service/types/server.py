@@ -1,4 +1,4 @@
-"""What is served of a server: the least that it needs to have subusers."""
+"""Servers: as much of a hosting panel's server as subusers require."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from service.access import Access
-from service.context import Info
-from service.fields import column, computed, entity, one, page
+from service.access.rules import Access
+from service.database.rows import Row
+from service.execution.kinds import VIEWER, Related
+from service.execution.viewer import Viewer
+from service.fields import column, computed, entity, page_of, related
 from service.pagination import Connection
-from service.rows import Row
 from service.scalars import Permission
 from service.types.node import Node
 
@@ -20,27 +21,37 @@ if TYPE_CHECKING:
     from service.types.user import User
 
 
-async def my_permissions(root: Server, info: Info) -> list[Permission]:
-    """What the caller holds on the server: everything as its owner, else what a membership grants."""
-    return [Permission(name) for name in sorted(await info.context.on_server(root.id))]
+def my_permissions(share: list[str] | None, viewer: Viewer) -> list[Permission]:
+    """Return what the caller may do on the server: everything as its owner, else what the membership grants."""
+    held = frozenset[str]() if share is None else viewer.actor.authority.on_server(share)
+    return [Permission(name) for name in sorted(held)]
 
 
-@entity("A server of a hosting panel", Access(any="servers.read", own="servers.read"), owner=("owner_id",), server="id")
+@entity(
+    "A server of a hosting panel",
+    Access(any="servers.read", own="servers.read"),
+    by_id="servers_by_id",
+    owner=("owner_id",),
+    server="id",
+    relations={"share": Related("id", "shares_by_server", by_viewer=True)},
+)
 class Server(Row, Node):
     """A row of `servers`."""
 
     id: strawberry.ID = column("Id of the server")
     name: str = column("Name of the server")
     external_id: str | None = column("Id that another system gave the server")
-    owner: Annotated[User, strawberry.lazy("service.types.user")] = one(
+    owner: Annotated[User, strawberry.lazy("service.types.user")] = related(
         "users_by_id", "owner_id", "User who owns the server", required=True
     )
-    created_at: dt.datetime = column("Timestamp of the server's creation")
-    subusers: Connection[Annotated[Subuser, strawberry.lazy("service.types.subuser")]] | None = page(
+    created_at: dt.datetime = column("Time when the server was created")
+    subusers: Connection[Annotated[Subuser, strawberry.lazy("service.types.subuser")]] | None = page_of(
         "subusers_by_server",
-        "People who share the server, newest first",
-        Access(any="servers.read", own="subusers.read"),
+        "Memberships of the server, newest first",
+        Access(any="servers.read", own="user.read"),
     )
     my_permissions: list[Permission] = computed(
-        my_permissions, "Server permissions that the caller holds on this server"
+        my_permissions,
+        "Server permissions that the caller has on this server",
+        needs=("share.permissions", VIEWER),
     )

@@ -1,4 +1,4 @@
-"""What is served of a subuser: a person's membership on somebody else's server."""
+"""Subusers: the membership of a user on another user's server."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from service.access import Access
-from service.fields import column, entity, one
-from service.rows import Row
+from service.access.rules import Access
+from service.database.rows import Row
+from service.fields import column, entity, related
 from service.scalars import Permission
 from service.types.node import Node
 
@@ -19,21 +19,23 @@ if TYPE_CHECKING:
 
 
 @entity(
-    "A person's share in a server; people always see their own",
-    Access(any="servers.read", own="subusers.read"),
+    "The membership of a user on another user's server; users can always read their own memberships",
+    Access(any="servers.read", own="user.read"),
+    by_id="subusers_by_id",
     owner=("user_id",),
     server="server_id",
+    audit_names={"replaced": "permissions"},
 )
 class Subuser(Row, Node):
     """A row of `subusers`."""
 
     id: strawberry.ID = column("Id of the membership")
-    server: Annotated[Server, strawberry.lazy("service.types.server")] = one(
-        "servers_by_id", "server_id", "Server that is shared", required=True
+    server: Annotated[Server, strawberry.lazy("service.types.server")] = related(
+        "servers_by_id", "server_id", "Server", required=True
     )
-    user: Annotated[User, strawberry.lazy("service.types.user")] = one(
-        "users_by_id", "user_id", "Person who shares it", required=True
+    user: Annotated[User, strawberry.lazy("service.types.user")] = related(
+        "users_by_id", "user_id", "User who has access to the server", required=True
     )
-    permissions: list[Permission] = column("Server permissions that the person holds on the server")
-    created_at: dt.datetime = column("Timestamp of the membership's beginning")
-    until: dt.datetime | None = column("Timestamp at which the membership ends by itself")
+    permissions: list[Permission] = column("Server permissions that the user has on the server")
+    created_at: dt.datetime = column("Time when the membership was created")
+    until: dt.datetime | None = column("Time when the membership expires")

@@ -1,4 +1,4 @@
-"""What is served of an account: public fields, own fields, admin fields."""
+"""Users: public fields, fields for the user, and fields for administrators."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
-from service import permissions
-from service.access import Access, Open, Public, expand
-from service.context import Info
-from service.fields import column, computed, entity, one, page
+from service.access import permissions as catalogue
+from service.access.actor import expand
+from service.access.rules import Access, Open, Public
+from service.database.rows import Row
+from service.execution.kinds import Related
+from service.fields import column, computed, entity, page_of, related
 from service.pagination import Connection
-from service.rows import Row
 from service.scalars import JSON, URL, CountryCode, Permission
 from service.types.node import Node
-from service.types.plan import LIMITS, Plan, ResourceLimits, Tier
+from service.types.plan import Plan, ResourceLimits, Tier, effective_limits
 from service.types.role import ADMIN_ROLE, ROOT_ROLE, Role
 
 if TYPE_CHECKING:
@@ -29,167 +30,188 @@ if TYPE_CHECKING:
 
 PUBLIC = Public()
 PROFILE = Access(any="users.read", own="account.read")
-# Age at which a person is of age where it is not 18 (facts of the EcliPanel family controls)
-ADULT_AGE = {"AE": 21, "BH": 21, "CA": 19, "OM": 21, "TH": 20, "TW": 20}
+# Countries where a person is not of age at 18 (as in EcliPanel)
+ADULT_AGE = 18
+ADULT_AGES = {"AE": 21, "BH": 21, "CA": 19, "OM": 21, "TH": 20, "TW": 20}
 
 
-@strawberry.type(description="Why and how long an account is suspended")
+@strawberry.type(description="Reason and duration of an account's suspension")
 class Suspension(Open):
-    """Value of User.suspension."""
+    """The value of User.suspension."""
 
-    reason: str | None = strawberry.field(description="Reason that the suspending person gave")
-    at: dt.datetime = strawberry.field(description="Timestamp of the suspension")
-    until: dt.datetime | None = strawberry.field(
-        description="Timestamp at which it lifts itself; null: until it is lifted"
-    )
-    by: User | None = one("users_by_id", "by_id", "User who suspended the account")
-    by_id: strawberry.Private[str | None]
+    reason: str | None = column("Reason, as given by the user who suspended the account")
+    at: dt.datetime = column("Time when the suspension began")
+    until: dt.datetime | None = column("Time when the suspension ends by itself; null if it must be lifted")
+    by: User | None = related("users_by_id", "by", "User who suspended the account; null if that user was deleted")
 
 
 @strawberry.type(description="Postal address for invoices")
 class BillingAddress(Open):
-    """Value of User.billingAddress, kept as one jsonb column."""
+    """The value of User.billingAddress, stored in one jsonb column."""
 
-    line1: str | None = strawberry.field(description="Street and number")
-    line2: str | None = strawberry.field(description="Further line of the street address")
-    company: str | None = strawberry.field(description="Name of the company")
-    city: str | None = strawberry.field(description="City")
-    state: str | None = strawberry.field(description="State or region")
-    postal_code: str | None = strawberry.field(description="Postal code")
-    country: CountryCode | None = strawberry.field(description="Country, ISO 3166-1 alpha-2")
-
-
-def display_name(root: User) -> str:
-    """Display name, else first and last name, else username."""
-    full = " ".join(part for part in (root.first_name, root.last_name) if part)
-    return root.display_name or full or root.username or "User"
+    line1: str | None = column("Street and number")
+    line2: str | None = column("Second line of the street address")
+    company: str | None = column("Name of the company")
+    city: str | None = column("City")
+    state: str | None = column("State or region")
+    postal_code: str | None = column("Postal code")
+    country: CountryCode | None = column("Country, ISO 3166-1 alpha-2")
 
 
-def avatar_url(root: User) -> URL | None:
-    """Gravatar by the SHA-256 of the lower-cased email address."""
-    if root.email is None:
+def shown_name(display_name: str | None, first_name: str | None, last_name: str | None, username: str | None) -> str:
+    """Return the display name, else first and last name, else the username."""
+    return display_name or " ".join(part for part in (first_name, last_name) if part) or username or "User"
+
+
+def avatar_url(email: str | None) -> URL | None:
+    """Return the address of the Gravatar image, by the SHA-256 of the lower-case email address."""
+    if email is None:
         return None
-    return URL(
-        f"https://gravatar.com/avatar/{hashlib.sha256(root.email.strip().lower().encode()).hexdigest()}?d=identicon"
-    )
+    digest = hashlib.sha256(email.strip().lower().encode()).hexdigest()
+    return URL(f"https://gravatar.com/avatar/{digest}?d=identicon")
 
 
-def is_admin(root: User) -> bool:
-    """Whether the role is the built-in ADMIN or ROOT."""
-    return root.role_id in {ADMIN_ROLE, ROOT_ROLE}
+def is_admin(role_id: str) -> bool:
+    """Return whether the role is the built-in ADMIN or ROOT."""
+    return role_id in {ADMIN_ROLE, ROOT_ROLE}
 
 
-async def held_permissions(root: User, info: Info) -> list[Permission]:
-    """What a session of the user holds everywhere: the role's permissions, and all on the own account."""
-    role = await info.context.loaders.one("roles_by_id", root.role_id)
-    return [Permission(name) for name in sorted((expand(role.permissions) & permissions.ADMIN) | permissions.ACCOUNT)]
+def session_permissions(role_permissions: list[str] | None) -> list[Permission]:
+    """Return what a session of the user may do: the role's permissions, and all on the user's own account."""
+    held = (expand(role_permissions or ()) & catalogue.ADMIN) | catalogue.ACCOUNT
+    return [Permission(name) for name in sorted(held)]
 
 
-def age(root: User) -> int | None:
-    """Whole years since birth, in UTC."""
-    born: dt.date | None = root.date_of_birth
-    if born is None:
+def age(date_of_birth: dt.date | None) -> int | None:
+    """Return the full years since birth, in UTC."""
+    if date_of_birth is None:
         return None
     today = dt.datetime.now(dt.UTC).date()
-    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+    birthday_to_come = (today.month, today.day) < (date_of_birth.month, date_of_birth.day)
+    return today.year - date_of_birth.year - birthday_to_come
 
 
-def is_child_account(root: User) -> bool | None:
-    """Whether the age is below the adult age of the billing country; null without a date of birth."""
-    years = age(root)
-    return None if years is None else years < ADULT_AGE.get(root["billing_address"].get("country"), 18)
+def is_child(date_of_birth: dt.date | None, billing_address: dict[str, Any]) -> bool | None:
+    """Return whether the user is below the adult age of the billing country; None without a date of birth."""
+    years = age(date_of_birth)
+    return None if years is None else years < ADULT_AGES.get(billing_address.get("country", ""), ADULT_AGE)
 
 
-async def limits(root: User, info: Info) -> Any:
-    """The plan's limits, with the user's own in their place."""
-    plan = await info.context.loaders.one("plans_by_id", root.plan_id) if root.plan_id else None
-    return dict.fromkeys(LIMITS) | (plan.limits if plan else {}) | root.limit_overrides
+def is_set(changed_at: dt.datetime | None) -> bool:
+    """Return whether there is a password; its hash is in a table that no type maps."""
+    return changed_at is not None
 
 
-async def has_password(root: User, info: Info) -> bool:
-    """Whether a password is set; its hash is in a table that no type maps."""
-    return await info.context.loaders.one("passwords_by_user", root.id) is not None
+def is_suspended(suspended_at: dt.datetime | None, suspended_until: dt.datetime | None) -> bool:
+    """Return whether a suspension is in force; it ends by itself at its end."""
+    return suspended_at is not None and (suspended_until is None or suspended_until > dt.datetime.now(dt.UTC))
 
 
-def suspended(root: User) -> bool:
-    """Whether a suspension is in force; it lifts itself at its end."""
-    until = root.suspended_until
-    return root.suspended_at is not None and (until is None or until > dt.datetime.now(dt.UTC))
-
-
-def suspension(root: User) -> Suspension | None:
-    """The suspension in force."""
-    if not suspended(root):
+def suspension(
+    reason: str | None, suspended_at: dt.datetime | None, suspended_until: dt.datetime | None, suspended_by: str | None
+) -> dict[str, Any] | None:
+    """Return the suspension in force."""
+    if not is_suspended(suspended_at, suspended_until):
         return None
-    return Suspension(
-        reason=root.suspended_reason, at=root.suspended_at, until=root.suspended_until, by_id=root.suspended_by
-    )
+    return {"reason": reason, "at": suspended_at, "until": suspended_until, "by": suspended_by}
 
 
-@entity("A person with an account", owner=("id",))
+@entity(
+    "A person with an account",
+    by_id="users_by_id",
+    owner=("id",),
+    relations={"password": Related("id", "passwords_by_user")},
+    audit_names={"password": "has_password", "subusers": "servers"},
+)
 class User(Row, Node):
     """A row of `users`."""
 
     id: strawberry.ID = column("Id of the user", PUBLIC)
-    username: str | None = column("Name that the user signs in with, unique ignoring case", PUBLIC)
-    display_name: str = computed(display_name, "Display name, else first and last name, else username", PUBLIC)
+    username: str | None = column("Name to sign in with, unique ignoring case", PUBLIC)
+    display_name: str = computed(
+        shown_name,
+        "Display name, else first and last name, else username",
+        PUBLIC,
+        needs=("display_name", "first_name", "last_name", "username"),
+    )
     avatar_url: URL | None = computed(
-        avatar_url, "Picture at Gravatar, by the SHA-256 of the lower-cased email", PUBLIC
+        avatar_url, "Image at Gravatar, by the SHA-256 of the lower-case email address", PUBLIC, needs=("email",)
     )
-    two_factor_enabled: bool = column("Indicates whether a second factor is asked at login", PUBLIC)
-    created_at: dt.datetime = column("Timestamp of the account's creation", PUBLIC)
-    email: str | None = column("Email address of the user, unique ignoring case", PROFILE)
-    email_verified: bool | None = column("Indicates whether the user has proved to read mail at the address", PROFILE)
-    first_name: str | None = column("First name of the user", PROFILE)
-    last_name: str | None = column("Last name of the user", PROFILE)
-    language: str | None = column("Language of the user, a BCP 47 tag", PROFILE)
+    two_factor_enabled: bool = column("Indicates whether login requires a second factor", PUBLIC)
+    created_at: dt.datetime = column("Time when the account was created", PUBLIC)
+    email: str | None = column("Email address, unique ignoring case", PROFILE)
+    email_verified: bool | None = column("Indicates whether the user confirmed the email address", PROFILE)
+    first_name: str | None = column("First name", PROFILE)
+    last_name: str | None = column("Last name", PROFILE)
+    language: str | None = column("Language, a BCP 47 tag", PROFILE)
     tier: Tier | None = column("Tier of the account", PROFILE)
-    role: Role | None = one("roles_by_id", "role_id", "Role that decides the admin permissions", PROFILE)
-    is_admin: bool | None = computed(is_admin, "Indicates whether the role is the built-in ADMIN or ROOT", PROFILE)
-    permissions: list[Permission] | None = computed(
-        held_permissions,
-        "Admin permissions of the role, and the account permissions that every signed-in person holds",
-        PROFILE,
+    role: Role | None = related("roles_by_id", "role_id", "Role, which has the admin permissions", PROFILE)
+    is_admin: bool | None = computed(
+        is_admin, "Indicates whether the role is the built-in ADMIN or ROOT", PROFILE, needs=("role_id",)
     )
-    date_of_birth: dt.date | None = column("Date of birth of the user", PROFILE)
-    age: int | None = computed(age, "Age in whole years, in UTC", PROFILE)
-    is_child_account: bool | None = computed(
-        is_child_account,
-        "Indicates whether the age is below the adult age of the billing country; null without a date",
+    permissions: list[Permission] | None = computed(
+        session_permissions,
+        "Admin permissions of the role, and the account permissions that every signed-in user has",
         PROFILE,
+        needs=("role.permissions",),
+    )
+    date_of_birth: dt.date | None = column("Date of birth", PROFILE)
+    age: int | None = computed(age, "Age in full years today (UTC)", PROFILE, needs=("date_of_birth",))
+    is_child_account: bool | None = computed(
+        is_child,
+        "Indicates whether the user is below the adult age of the billing country; null without a date of birth",
+        PROFILE,
+        needs=("date_of_birth", "billing_address"),
     )
     billing_address: BillingAddress | None = column(
         "Address for invoices", Access(any="users.billing", own="account.read")
     )
     settings: JSON | None = column("Settings of the user's front end, an object", PROFILE)
-    plan: Plan | None = one("plans_by_id", "plan_id", "Plan of the user", PROFILE)
-    limits: ResourceLimits | None = computed(limits, "Limits of the plan, with the user's own in their place", PROFILE)
-    has_password: bool | None = computed(has_password, "Indicates whether a password is set", PROFILE)
-    suspended: bool | None = computed(suspended, "Indicates whether a suspension is in force", PROFILE)
-    suspension: Suspension | None = computed(suspension, "Suspension in force", PROFILE)
-    last_login_at: dt.datetime | None = column("Timestamp of the latest login", PROFILE)
-    updated_at: dt.datetime | None = column("Timestamp of the latest change", PROFILE)
-    version: int | None = column("Number that every change counts up, for optimistic writes", PROFILE)
+    plan: Plan | None = related("plans_by_id", "plan_id", "Plan", PROFILE)
+    limits: ResourceLimits | None = computed(
+        effective_limits,
+        "Resource limits of the plan, with the user's own in their place",
+        PROFILE,
+        needs=("limit_overrides", "plan.limits"),
+    )
+    has_password: bool | None = computed(
+        is_set, "Indicates whether a password is set", PROFILE, needs=("password.changed_at",)
+    )
+    suspended: bool | None = computed(
+        is_suspended,
+        "Indicates whether a suspension is in force",
+        PROFILE,
+        needs=("suspended_at", "suspended_until"),
+    )
+    suspension: Suspension | None = computed(
+        suspension,
+        "Suspension in force",
+        PROFILE,
+        needs=("suspended_reason", "suspended_at", "suspended_until", "suspended_by"),
+    )
+    last_login_at: dt.datetime | None = column("Time of the last login", PROFILE)
+    updated_at: dt.datetime | None = column("Time of the last change", PROFILE)
+    version: int | None = column("Number that every change increments, for optimistic locking", PROFILE)
     external_id: str | None = column("Id that another system gave the user", Access(any="users.read"))
-    sessions: Connection[Annotated[Session, strawberry.lazy("service.types.session")]] | None = page(
-        "sessions_by_user", "Live sessions of the user, newest first", Access(any="users.sessions", own="sessions.read")
+    sessions: Connection[Annotated[Session, strawberry.lazy("service.types.session")]] | None = page_of(
+        "sessions_by_user", "Live sessions, newest first", Access(any="users.sessions", own="sessions.read")
     )
-    api_keys: Connection[Annotated[ApiKey, strawberry.lazy("service.types.api_key")]] | None = page(
-        "api_keys_by_user", "API keys of the user, newest first", Access(any="users.credentials", own="api-keys.read")
+    api_keys: Connection[Annotated[ApiKey, strawberry.lazy("service.types.api_key")]] | None = page_of(
+        "api_keys_by_user", "API keys, newest first", Access(any="users.credentials", own="api-keys.read")
     )
-    ssh_keys: Connection[Annotated[SshKey, strawberry.lazy("service.types.ssh_key")]] | None = page(
-        "ssh_keys_by_user", "SSH keys of the user, newest first", Access(any="users.credentials", own="ssh-keys.read")
+    ssh_keys: Connection[Annotated[SshKey, strawberry.lazy("service.types.ssh_key")]] | None = page_of(
+        "ssh_keys_by_user", "SSH keys, newest first", Access(any="users.credentials", own="ssh-keys.read")
     )
-    servers: Connection[Annotated[Server, strawberry.lazy("service.types.server")]] | None = page(
+    servers: Connection[Annotated[Server, strawberry.lazy("service.types.server")]] | None = page_of(
         "servers_by_owner", "Servers that the user owns, newest first", Access(any="servers.read", own="servers.read")
     )
-    memberships: Connection[Annotated[Subuser, strawberry.lazy("service.types.subuser")]] | None = page(
+    memberships: Connection[Annotated[Subuser, strawberry.lazy("service.types.subuser")]] | None = page_of(
         "memberships_by_user",
-        "Memberships of the user on others' servers, newest first",
+        "Memberships on servers of other users, newest first",
         Access(any="servers.read", own="servers.read"),
     )
-    audit_events: Connection[Annotated[AuditEvent, strawberry.lazy("service.types.audit_event")]] | None = page(
+    audit_events: Connection[Annotated[AuditEvent, strawberry.lazy("service.types.audit_event")]] | None = page_of(
         "audit_events_by_user",
-        "What the user did and what was done to the user's things, newest first",
+        "Events that the user caused, and events on the user's objects, newest first",
         Access(any="audit.read", own="activity.read"),
     )

@@ -1,0 +1,60 @@
+"""Arguments that several queries share, and the checks that they have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import strawberry
+
+from service import limits
+from service.context import Info
+from service.errors import bad_input
+from service.inputs import UNSET, ExactText, normalize, normalized
+from service.pagination import Page, Window
+
+First = Annotated[
+    int | None,
+    strawberry.argument(description="Number of items from the start, 1 to 100; 20 if neither first nor last is given"),
+]
+After = Annotated[str | None, strawberry.argument(description="Return only items after this cursor")]
+Last = Annotated[int | None, strawberry.argument(description="Number of items from the end, 1 to 100")]
+Before = Annotated[str | None, strawberry.argument(description="Return only items before this cursor")]
+
+
+def checked(value: Any, argument: str) -> dict[str, Any]:
+    """Return the fields of an input that were given. Raise BAD_USER_INPUT, because a query has no payload for problems.
+
+    The error has every problem with its path.
+    """
+    problems = [
+        {
+            "path": [argument, *(int(part) if part.isdigit() else part for part in problem.field)],
+            "message": problem.message,
+        }
+        for problem in normalize(value)
+    ]
+    if problems:
+        raise bad_input(str(problems[0]["message"]), argument=argument, problems=problems)
+    return {name: item for name, item in vars(value).items() if item is not UNSET and item is not None}
+
+
+def search_text(search: str | None) -> str | None:
+    """Return the normalized text of a search, or None for an empty one."""
+    if search is None:
+        return None
+    for problem in ExactText(limits.SEARCH, least=0).apply(search, ("search",))[1]:
+        raise bad_input(problem.message, argument="search")
+    return normalized(search) or None
+
+
+def either(name: str, value: bool | None) -> dict[str, bool | None]:
+    """Return the two optional filters of a list that stand for a boolean: `name` and `not_name`."""
+    return {name: value or None, f"not_{name}": None if value is None else not value or None}
+
+
+async def list_page(info: Info, statement: str, window: Window, filters: Mapping[str, Any]) -> Any:
+    """Return a page of a list, with a count on demand."""
+    database = info.context.resources.database
+    rows = await database.read_page(statement, window.bounds, filters, dict(window.parameters))
+    return Page(window, rows, lambda: database.read_count(statement, filters))

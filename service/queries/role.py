@@ -1,0 +1,14 @@
+"""Roles."""
+
+from __future__ import annotations
+
+from service.access.rules import Access
+from service.context import Info
+from service.payloads import query
+from service.types.role import Role
+
+
+@query(Access(any="roles.read"))
+async def roles(info: Info) -> list[Role]:
+    """All roles, built-in roles first."""
+    return await info.context.resources.database.read("list_roles")  # type: ignore[no-any-return]

@@ -1,0 +1,168 @@
+"""Users: the caller, one user by an exact key, and the list."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Any
+
+import strawberry
+
+from service import limits
+from service.access.rules import Access, Public
+from service.context import Info
+from service.credentials.ssh_keys import normalized_fingerprint
+from service.database.pages import Order
+from service.identifiers import email_problems
+from service.inputs import ExactText, Items, optional
+from service.pagination import Connection, Window
+from service.payloads import query
+from service.queries.arguments import After, Before, First, Last, checked, either, list_page, search_text
+from service.types.plan import Tier
+from service.types.user import User
+
+KEY = ExactText(limits.LOOKUP_KEY)
+VALUES = Items(limits.FILTER_VALUES)
+
+
+@strawberry.input(description="One exact key of a user", one_of=True)
+class UserBy:
+    """Exactly one of its fields is given."""
+
+    id: strawberry.ID | None = optional("Id of the user")
+    username: str | None = optional("Complete username, ignoring case", KEY)
+    email: str | None = optional("Complete email address, ignoring case", KEY)
+    external_id: str | None = optional("Id that another system gave the user. Requires users.read", KEY)
+    ssh_fingerprint: str | None = optional(
+        'Fingerprint of an SSH key, with or without "SHA256:"; no user if several users have the key. Requires '
+        "users.credentials, or ssh-keys.read on your own account",
+        KEY,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """How a user is found by a key: the statement, and the field whose access the look-up requires.
+
+    SECURITY: a look-up confirms a value, so it requires what reading the value would require.
+    """
+
+    statement: str
+    field: tuple[str, str]
+
+
+LOOKUPS = {
+    "id": Lookup("users_by_id", ("User", "id")),
+    "username": Lookup("users_by_username", ("User", "username")),
+    "email": Lookup("users_by_email", ("User", "email")),
+    "external_id": Lookup("users_by_external_id", ("User", "externalId")),
+    "ssh_fingerprint": Lookup("users_by_ssh_fingerprint", ("User", "sshKeys")),
+}
+
+
+@strawberry.input(description="Which users to list; every given field must match. A list matches any of its values")
+class UserFilter:
+    """Filter of `users`."""
+
+    ids: list[strawberry.ID] | None = optional("Users with these ids", VALUES)
+    tier: list[Tier] | None = optional("Users of these tiers", VALUES)
+    role_id: list[strawberry.ID] | None = optional("Users with these roles", VALUES)
+    plan_id: list[strawberry.ID] | None = optional("Users with these plans", VALUES)
+    has_plan: bool | None = optional("Users with a plan, or without")
+    suspended: bool | None = optional("Users whose suspension is in force, or who are not suspended")
+    two_factor_enabled: bool | None = optional("Users with a second factor, or without")
+    email_verified: bool | None = optional("Users with a confirmed email address, or without")
+    has_password: bool | None = optional("Users with a password, or without")
+    created_after: dt.datetime | None = optional("Users created after this time")
+    created_before: dt.datetime | None = optional("Users created before this time")
+    last_login_after: dt.datetime | None = optional("Users who signed in last after this time")
+    last_login_before: dt.datetime | None = optional("Users who signed in last before this time")
+
+
+BOOLEANS = ("has_plan", "suspended", "two_factor_enabled", "email_verified", "has_password")
+
+
+@strawberry.enum(description="Order of the list of users")
+class UserOrder(Enum):
+    """The value names an order of USER_ORDERS and its direction."""
+
+    CREATED_AT_ASC = strawberry.enum_value("created_at asc", description="Oldest account first")
+    CREATED_AT_DESC = strawberry.enum_value("created_at desc", description="Newest account first")
+    USERNAME_ASC = strawberry.enum_value("username asc", description="By username, ignoring case")
+    USERNAME_DESC = strawberry.enum_value("username desc", description="By username in reverse, ignoring case")
+    EMAIL_ASC = strawberry.enum_value("email asc", description="By email address, ignoring case")
+    EMAIL_DESC = strawberry.enum_value("email desc", description="By email address in reverse, ignoring case")
+    LAST_LOGIN_AT_DESC = strawberry.enum_value(
+        "last_login_at desc", description="Latest login first; users who never signed in come last"
+    )
+
+
+USER_ORDERS = {
+    "created_at": Order("by_created_at", "timestamptz"),
+    "email": Order("by_email"),
+    "last_login_at": Order("by_last_login_at", "timestamptz"),
+    "username": Order("by_username"),
+}
+
+
+@query(Public())
+async def me(info: Info) -> User | None:
+    """Caller of the request; null without a credential, an error for a credential that is not valid."""
+    actor = info.context.actor
+    actor.require_valid()
+    return None if actor.user_id is None else await info.context.loaders.one("users_by_id", actor.user_id)
+
+
+@query(Access(any="users.read", own="account.read"))
+async def user(info: Info, by: Annotated[UserBy, strawberry.argument(description="Key of the user")]) -> User | None:
+    """User with an exact key; null if there is none, or if the caller may not read the user or the key."""
+    [(name, key)] = checked(by, "by").items()
+    found = _stored_form(name, key)
+    if found is None:
+        return None
+    row = await info.context.loaders.one(LOOKUPS[name].statement, found)
+    viewer = info.context.viewer
+    rules = (viewer.rule("Query", "user"), viewer.rule(*LOOKUPS[name].field))
+    return row if row is not None and all([await viewer.can_reach(rule, row) for rule in rules]) else None
+
+
+def _stored_form(name: str, key: str) -> str | None:
+    """Return the key as the database stores it; None if no user can have it."""
+    if name == "ssh_fingerprint":
+        return normalized_fingerprint(key)
+    return email_problems(key)[0] if name == "email" else key
+
+
+@query(Access(any="users.read"))
+async def users(  # noqa: PLR0917
+    info: Info,
+    first: First = None,
+    after: After = None,
+    last: Last = None,
+    before: Before = None,
+    offset: Annotated[
+        int | None, strawberry.argument(description="Number of items to skip, for numbered pages")
+    ] = None,
+    search: Annotated[
+        str | None, strawberry.argument(description="Part of a username, email address, or name, ignoring case")
+    ] = None,
+    filter: Annotated[UserFilter | None, strawberry.argument(description="Which users to list")] = None,
+    order_by: Annotated[UserOrder | None, strawberry.argument(description="Order; newest first by default")] = None,
+) -> Connection[User] | None:
+    """List of users, with search, filter, and order."""
+    name = str((order_by or UserOrder.CREATED_AT_DESC).value)
+    column, _, direction = name.partition(" ")
+    window = Window.of(
+        name, first, after, last, before, offset=offset, order=USER_ORDERS[column], descending=direction == "desc"
+    )
+    return await list_page(info, "list_users", window, _filters(filter, search))  # type: ignore[no-any-return]
+
+
+def _filters(given: UserFilter | None, search: str | None) -> dict[str, Any]:
+    found = checked(given or UserFilter(), "filter")
+    if "tier" in found:
+        found["tier"] = [tier.value for tier in found["tier"]]
+    for name in BOOLEANS:
+        found |= either(name, found.get(name))
+    return found | {"search": search_text(search)}

@@ -1,4 +1,4 @@
-"""How the service comes up and goes down: one process, or several behind one socket."""
+"""The processes of the service: one, or several that share a socket."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ BACKLOG = 2048
 
 
 class AddressError(Exception):
-    """The address cannot be listened on."""
+    """The service cannot listen on the address; the message is one line."""
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A bound socket; AddressError says in one line why there is none."""
+    """Return a listening socket. Raise AddressError if the address cannot be used."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind((host, port))
-        found.listen(BACKLOG)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
     except OSError as error:
-        found.close()
-        why = "it is in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
-        raise AddressError(f"cannot listen on {host}:{port}: {why} (ROSTER_HOST, ROSTER_PORT)") from None
-    found.set_inheritable(True)
-    return found
+        listener.close()
+        reason = "it is in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
+        raise AddressError(f"cannot listen on {host}:{port}: {reason} (ROSTER_HOST, ROSTER_PORT)") from None
+    listener.set_inheritable(True)
+    return listener
 
 
 def serve(settings: Settings, url: str, listener: socket.socket) -> None:
-    """Serves until SIGTERM or SIGINT; requests under way get their answers, at most for GRACE_SECONDS."""
-    # Workers are made anew and read their settings from the environment
+    """Serve until SIGTERM or SIGINT, and then wait at most GRACE_SECONDS for the requests in progress."""
+    # Workers are new processes, which read their settings from the environment
     os.environ["ROSTER_DATABASE_URL"] = url
     config = uvicorn.Config(
         "service.app:create",
@@ -49,13 +49,13 @@ def serve(settings: Settings, url: str, listener: socket.socket) -> None:
         loop="uvloop",
         http="httptools",
         server_header=False,
-        # SECURITY: X-Forwarded-* is believed from these addresses only, or anybody could name any address as their own
+        # SECURITY: X-Forwarded-* is trusted only from these addresses; otherwise clients could forge their addresses
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     server = uvicorn.Server(config)
-    # uvicorn raises the signal again when it is done; the end was asked for, so it is no failure
+    # After a graceful stop, uvicorn raises the signal again; ignore it, so that the exit code is 0
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, _ignore)
     if settings.workers == 1:
@@ -65,4 +65,4 @@ def serve(settings: Settings, url: str, listener: socket.socket) -> None:
 
 
 def _ignore(_number: int, _frame: object) -> None:
-    """The end was asked for."""
+    """Ignore a signal."""

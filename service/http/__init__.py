@@ -1,0 +1,1 @@
+"""GraphQL over HTTP: messages, authentication, and the endpoint."""

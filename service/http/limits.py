@@ -1,0 +1,25 @@
+"""Limits on the headers of a request."""
+
+from __future__ import annotations
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+MOST_HEADERS = 100
+LARGEST_HEADERS = 65_536  # bytes
+
+
+class HeaderLimit:
+    """Rejects requests with more headers than clients send, before anything reads them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or respond with 431 (RFC 6585, section 5)."""
+        headers = scope.get("headers", [])
+        if len(headers) > MOST_HEADERS or sum(len(name) + len(value) for name, value in headers) > LARGEST_HEADERS:
+            error = {"message": "The headers are too large.", "extensions": {"code": "BAD_USER_INPUT"}}
+            await JSONResponse({"errors": [error]}, status_code=431)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)

@@ -1,0 +1,170 @@
+"""Messages of GraphQL over HTTP (draft of 2026-08): bodies in, media types and statuses out."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+
+from service.errors import ApiError, ApiErrorCode, bad_input
+from service.execution.phases import Operation, Rejected
+
+GRAPHQL_RESPONSE = "application/graphql-response+json"
+JSON = "application/json"
+BODY_SECONDS = 15
+# The draft requires 422, while its audit tool still requires 400
+INVALID_REQUEST_STATUS = 400
+NOT_ACCEPTABLE = 406
+# RFC 9110, section 12.4.2
+QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
+NOT_ACCEPTED = (0.0, 0)
+
+
+class HttpError(Exception):
+    """A request without an operation: its status and its error."""
+
+    def __init__(self, status: int, error: ApiError, **headers: str) -> None:
+        super().__init__(error.message)
+        self.status = status
+        self.error = error
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """The operations of a request; `batch` says whether they came as an array."""
+
+    operations: list[Operation | Rejected]
+    batch: bool = False
+
+
+def media_type(request: Request) -> str:
+    """Return the media type of the response by the preferences in Accept. HttpError 406 if none is acceptable."""
+    accepted = _accepted(request)
+    # A client that sends only a range may not know the GraphQL media type
+    plain = accepted.get(JSON) or accepted.get("application/*") or accepted.get("*/*")
+    offers = [(plain, JSON), (accepted.get(GRAPHQL_RESPONSE), GRAPHQL_RESPONSE)]
+    quality, name = max(((offer, name) for offer, name in offers if offer), default=(NOT_ACCEPTED, JSON))
+    if quality[0] <= 0:
+        raise HttpError(NOT_ACCEPTABLE, bad_input(f"Accept must allow {GRAPHQL_RESPONSE} or {JSON}."))
+    return name
+
+
+def _accepted(request: Request) -> dict[str, tuple[float, int]]:
+    """Return the preference for each media range of Accept: its quality, then its position; all without the header."""
+    wanted: dict[str, tuple[float, int]] = {}
+    parts = [part for part in ",".join(request.headers.getlist("accept")).lower().split(",") if part.strip()]
+    for position, part in enumerate(parts or ["*/*"]):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        weight = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "1")
+        wanted.setdefault(name, (float(weight) if QUALITY.fullmatch(weight) else 0.0, -position))
+    return wanted
+
+
+def prefers_html(request: Request) -> bool:
+    """Return whether a browser requests a page, and not a program data."""
+    if request.method not in {"GET", "HEAD"} or "query" in request.query_params:
+        return False
+    accepted = _accepted(request)
+    html = accepted.get("text/html", NOT_ACCEPTED)
+    return html[0] > 0 and all(html > accepted.get(name, NOT_ACCEPTED) for name in (JSON, GRAPHQL_RESPONSE))
+
+
+async def read_message(http: Request, *, body_limit: int, batch_limit: int) -> Message:
+    """Return the operations of a request. HttpError if there are none to execute."""
+    content_type = http.headers.get("content-type", "").split(";")[0].strip().lower()
+    if http.method in {"GET", "HEAD"}:
+        # SECURITY: with the content type of a body a foreign page can send a GET without a preflight
+        # (GHSA-9q82-xgwf-vj6h)
+        if content_type not in {"", JSON}:
+            raise HttpError(415, bad_input("A GET must not have a content type."))
+        return Message([_from_query_string(http)])
+    if http.method != "POST":
+        raise HttpError(405, bad_input("Use GET or POST."), Allow="GET, POST")
+    # SECURITY: a foreign page can send forms and plain text without a preflight, but not JSON, so nothing else is
+    # executed
+    if content_type != JSON:
+        raise HttpError(415, bad_input("The content type must be application/json."))
+    value = _decode(await _body(http, body_limit))
+    return Message(_operations(value, batch_limit), isinstance(value, list))
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    """Return the body. HttpError 413 as soon as it exceeds the limit, 408 if it does not arrive in time."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read(request, limit)
+    except TimeoutError:
+        raise HttpError(408, bad_input("The body did not arrive in time."), Connection="close") from None
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    chunks, size = [], 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise HttpError(413, bad_input(f"A body must have at most {limit} bytes."), Connection="close")
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise HttpError(400, bad_input("The body is incomplete.")) from None
+    return b"".join(chunks)
+
+
+def _decode(content: bytes) -> Any:
+    try:
+        return orjson.loads(content)
+    except (orjson.JSONDecodeError, RecursionError):
+        raise HttpError(400, bad_input("The body is not JSON.")) from None
+
+
+def _operations(value: Any, batch_limit: int) -> list[Operation | Rejected]:
+    if not isinstance(value, list):
+        return [_operation(value)]
+    if not 1 <= len(value) <= batch_limit:
+        message = f"A batch must have 1 to {batch_limit} operations."
+        raise HttpError(400, ApiError(ApiErrorCode.QUERY_TOO_COMPLEX, message, limit=batch_limit))
+    if not all(isinstance(item, dict) for item in value):
+        raise HttpError(400, bad_input("A batch must be a list of JSON objects, each with a query."))
+    return [_member(item) for item in value]
+
+
+def _member(value: dict[str, Any]) -> Operation | Rejected:
+    # Clients lose the whole batch on any status except 200
+    try:
+        return _operation(value)
+    except HttpError as error:
+        return Rejected([error.error])
+
+
+def _operation(value: Any) -> Operation:
+    """Return one operation of a body; unknown members are ignored."""
+    if not isinstance(value, dict):
+        raise HttpError(400, bad_input("A request must be a JSON object with a query."))
+    text, name = value.get("query"), value.get("operationName")
+    variables, extensions = value.get("variables"), value.get("extensions")
+    if text is None and isinstance(extensions, dict) and "persistedQuery" in extensions:
+        # Apollo and urql send the text again when they read this message
+        error = ApiError(ApiErrorCode.PERSISTED_QUERY_NOT_SUPPORTED, "PersistedQueryNotSupported")
+        raise HttpError(400, error)
+    if not isinstance(text, str) or not text.strip():
+        raise HttpError(400, bad_input("query must be the text of a document."))
+    if not isinstance(name, str | None):
+        raise HttpError(400, bad_input("operationName must be a string."))
+    if not isinstance(variables, dict | None) or not isinstance(extensions, dict | None):
+        raise HttpError(400, bad_input("variables and extensions must be objects."))
+    return Operation(text, name or None, variables)
+
+
+def _from_query_string(request: Request) -> Operation:
+    member: dict[str, Any] = dict(request.query_params)
+    for name in ("variables", "extensions"):
+        if member.get(name):
+            member[name] = _decode(member[name].encode("utf-8", "surrogatepass"))
+        else:
+            member.pop(name, None)
+    return _operation(member)

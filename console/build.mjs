@@ -1,4 +1,4 @@
-// Bundles GraphiQL into service/graphiql/dist: an index.html, and gzipped files under names that change with their content.
+// Bundle GraphiQL into service/graphiql/dist: an index.html, and gzipped files whose names change with their content.
 
 import { build, transform } from 'esbuild';
 import { createHash } from 'node:crypto';
@@ -8,7 +8,7 @@ import { gzipSync } from 'node:zlib';
 import { notices } from './notices.mjs';
 
 const DIST = join(import.meta.dirname, '..', 'service', 'graphiql', 'dist');
-const HREF = 'graphiql/'; // relative to /graphql, so that the page also works behind a path prefix
+const HREF = 'graphiql/'; // relative to /graphql, so that the page also works behind a proxy with a path prefix
 
 const ENTRIES = {
   main: 'src/main.jsx',
@@ -17,10 +17,10 @@ const ENTRIES = {
   'json.worker': 'monaco-editor/esm/vs/language/json/json.worker.js',
 };
 
-// GraphiQL loads these after its first paint, yet is of no use without them.
+// GraphiQL loads these after its first paint, but cannot be used without them.
 const EAGER = ['monaco-graphql/esm/monaco-editor.js', 'monaco-graphql/esm/lite.js'];
 
-// Monaco's modules import their style sheets one by one; console.css imports them all in one file.
+// Monaco's modules import their style sheets separately; console.css imports all of them in one file.
 const withoutMonacoStyles = {
   name: 'without-monaco-styles',
   setup({ onLoad }) {
@@ -28,7 +28,7 @@ const withoutMonacoStyles = {
   },
 };
 
-// GraphiQL titles its icons, for tooltips and screen readers, by the names of functions, which minifying takes away.
+// GraphiQL uses function names as titles of its icons, for tooltips and screen readers. Minifying would remove them.
 const withIconNames = {
   name: 'with-icon-names',
   setup({ onLoad }) {
@@ -51,7 +51,7 @@ const { outputFiles, metafile } = await build({
   format: 'esm',
   target: 'es2022',
   minify: true,
-  legalComments: 'none', // NOTICES has them
+  legalComments: 'none', // NOTICES contains them
   metafile: true,
   write: false,
   jsx: 'automatic',
@@ -68,7 +68,7 @@ const { outputFiles, metafile } = await build({
 const outputs = Object.entries(metafile.outputs);
 const outputOf = (entry) => outputs.find(([, { entryPoint }]) => entryPoint?.endsWith(entry))[0];
 
-/** A file and the chunks that it cannot start without. */
+/** Return a file and the chunks that it needs at its start. */
 function closure(path) {
   const imports = metafile.outputs[path].imports.filter(({ kind }) => kind === 'import-statement');
   return [path, ...imports.flatMap((chunk) => closure(chunk.path))];
@@ -78,8 +78,8 @@ const script = outputOf(ENTRIES.main);
 const preloads = new Set([...closure(script), ...EAGER.map(outputOf).flatMap(closure)]);
 preloads.delete(script);
 
-const licences = Buffer.from(notices(Object.keys(metafile.inputs)));
-const noticesName = `NOTICES-${createHash('sha256').update(licences).digest('hex').slice(0, 8).toUpperCase()}.txt`;
+const licenses = Buffer.from(notices(Object.keys(metafile.inputs)));
+const noticesName = `NOTICES-${createHash('sha256').update(licenses).digest('hex').slice(0, 8).toUpperCase()}.txt`;
 
 const href = (path) => HREF + basename(path);
 const links = {
@@ -96,7 +96,7 @@ const page = template.replace(/{{(\w+)}}/g, (_, name) => links[name]);
 
 function gzip(contents) {
   const bytes = gzipSync(contents, { level: 9 });
-  bytes[9] = 255; // the header's operating system: the one byte that depends on where this runs
+  bytes[9] = 255; // the operating system, the only byte of the header that depends on the machine
   return bytes;
 }
 
@@ -104,7 +104,7 @@ rmSync(DIST, { recursive: true, force: true });
 mkdirSync(DIST, { recursive: true });
 writeFileSync(join(DIST, 'index.html'), page);
 let size = 0;
-for (const { path, contents } of [...outputFiles, { path: noticesName, contents: licences }]) {
+for (const { path, contents } of [...outputFiles, { path: noticesName, contents: licenses }]) {
   const bytes = gzip(contents);
   writeFileSync(join(DIST, `${basename(path)}.gz`), bytes);
   size += bytes.length;

@@ -1,9 +1,9 @@
-// Which licence texts the bundle must carry, read from the packages whose files went into it.
+// The license texts that the bundle must contain, from the packages whose files are in it.
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-// Published without their licence file; the text is that of a package from the same repository or author.
+// Packages that are published without a license file. The text is that of a package from the same repository or author.
 const SAME_TERMS_AS = {
   '@graphiql/plugin-doc-explorer': 'graphiql',
   '@graphiql/plugin-explorer': 'graphiql',
@@ -12,9 +12,9 @@ const SAME_TERMS_AS = {
   'react-remove-scroll-bar': 'react-remove-scroll',
 };
 
-const LICENCE_FILE = /^(licen[cs]e|copying|notice|third-?party-?notices)/i;
+const LICENSE_FILE = /^(licen[cs]e|copying|notice|third-?party-?notices)/i;
 const PACKAGE_FOLDER = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/;
-const RULE = `\n\n${'-'.repeat(80)}\n\n`;
+const SEPARATOR = `\n\n${'-'.repeat(80)}\n\n`;
 
 function read(folder, file) {
   return readFileSync(join(import.meta.dirname, folder, file), 'utf8');
@@ -22,12 +22,12 @@ function read(folder, file) {
 
 function termsOf(folder, name) {
   const source = SAME_TERMS_AS[name] ? `node_modules/${SAME_TERMS_AS[name]}` : folder;
-  const files = readdirSync(join(import.meta.dirname, source)).filter((file) => LICENCE_FILE.test(file));
-  if (!files.length) throw new Error(`${name} has no licence file: add it to SAME_TERMS_AS`);
+  const files = readdirSync(join(import.meta.dirname, source)).filter((file) => LICENSE_FILE.test(file));
+  if (!files.length) throw new Error(`${name} has no license file: add it to SAME_TERMS_AS`);
   return files.map((file) => read(source, file).replace(/\r/g, '').trim()).join('\n\n');
 }
 
-/** One text with the terms of every package that has a file among `inputs` (paths of bundled files), equal terms once. */
+/** Return one text with the terms of every package that has a file in `inputs` (paths of bundled files). */
 export function notices(inputs) {
   const folders = new Set(inputs.flatMap((path) => path.match(PACKAGE_FOLDER) ?? []));
   const packagesByTerms = new Map();
@@ -37,5 +37,5 @@ export function notices(inputs) {
     packagesByTerms.set(terms, [...(packagesByTerms.get(terms) ?? []), `${name} ${version} (${license})`]);
   }
   const parts = [...packagesByTerms].map(([terms, packages]) => `${packages.join('\n')}\n\n${terms}`);
-  return `The web console contains the following software.${RULE}${parts.join(RULE)}\n`;
+  return `The web console contains the following software.${SEPARATOR}${parts.join(SEPARATOR)}\n`;
 }

@@ -1,4 +1,4 @@
-// The page: GraphiQL over the endpoint that served it.
+// The page: GraphiQL for the endpoint that served it.
 
 import './workers.js';
 import './console.css';

@@ -1,5 +1,5 @@
-// The one thing GraphiQL wants of prettier's JavaScript plugins (150 kB gzipped): to format the JSON of variables and
-// headers. It is a prettier plugin itself, over the formatter that the editor has anyway.
+// A small prettier plugin that formats the JSON of variables and headers. It uses the formatter that the editor already
+// contains, in place of prettier's JavaScript plugins (150 kB gzipped), of which GraphiQL needs nothing else.
 
 import { applyEdits, format, parse, printParseErrorCode } from 'jsonc-parser';
 

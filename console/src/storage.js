@@ -1,23 +1,23 @@
-// What the browser remembers of GraphiQL between visits: tabs, history and layout, without the secrets typed into them.
+// What the browser stores of GraphiQL between visits: tabs, history, and layout, without the secrets typed into them.
 
-// Apart from any other GraphiQL that was ever served at this origin, as is common on localhost.
+// The prefix separates these values from those of another GraphiQL at the same origin, which is common on localhost.
 const PREFIX = 'roster:';
 
-// Values that hold whole documents, as JSON.
+// Values that contain whole documents, as JSON.
 const DOCUMENTS = new Set(['graphiql:tabState', 'graphiql:queries', 'graphiql:favorites']);
 
-// The active tab once more, as bare text: `tabState` has it already.
+// Copies of the active tab as plain text; `tabState` already contains it.
 const REDUNDANT = new Set(['graphiql:query', 'graphiql:variables', 'graphiql:headers']);
 
-// SECURITY: passwords are typed into the variables of the first tab, and GraphiQL saves tabs and history with every key
-// stroke. localStorage is neither encrypted nor ended by a sign-out, so what a member of such a name holds is not saved,
-// be it a JSON member or a GraphQL argument, and even while its closing quote is still missing.
+// SECURITY: passwords are typed into the variables of the first tab, and GraphiQL saves tabs and history at every
+// keystroke. localStorage is not encrypted, and signing out does not clear it. So the value of a JSON member or GraphQL
+// argument with such a name is not saved, even while its closing quote is still missing.
 const SECRET = /\b((?:\w*(?:password|secret|token|challenge)\w*|code)"?\s*:\s*)(?:"""[^]*?(?:"""|$)|"(?:[^"\\\n]|\\.)*"?)/gi;
 
-/** The JSON of a document store without secrets. */
+/** Return the JSON of stored documents without secrets. */
 export function redact(json) {
   return JSON.stringify(JSON.parse(json), (key, value) => {
-    // SECURITY: the history keeps headers, hence tokens, whatever `shouldPersistHeaders` says.
+    // SECURITY: the history stores headers, and so tokens, even if `shouldPersistHeaders` is false.
     if (key === 'headers') return null;
     return typeof value === 'string' ? value.replace(SECRET, '$1""') : value;
   });
@@ -41,12 +41,12 @@ export const storage = {
   },
 };
 
-/** The tab last looked at, or `fallback`. GraphiQL would open it by itself, but without its variables. */
+/** Return the tab that was active last, or `fallback`. GraphiQL itself would open it without its variables. */
 export function activeTab(fallback) {
   try {
     const { tabs, activeTabIndex } = JSON.parse(storage.getItem('graphiql:tabState'));
     return tabs[activeTabIndex] ?? fallback;
   } catch {
-    return fallback; // a first visit, or a value that GraphiQL will not read either
+    return fallback; // a first visit, or a value that GraphiQL cannot read either
   }
 }

@@ -1,4 +1,4 @@
-// The tabs of a first visit: the three steps of a newcomer. GraphiQL titles each by the name of its operation.
+// The tabs of a first visit, in the order of the first steps. The title of a tab is the name of its operation.
 
 import createUser from './tabs/create-user.graphql';
 import signIn from './tabs/sign-in.graphql';

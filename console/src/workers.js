@@ -1,4 +1,4 @@
-// Where Monaco finds its workers: the build writes their hashed names into the page.
+// The addresses of Monaco's workers. The build writes their hashed names into the page.
 
 const { dataset } = document.getElementById('graphiql');
 const WORKERS = { graphql: dataset.graphqlWorker, json: dataset.jsonWorker };

@@ -1,4 +1,4 @@
-"""A database for each test, cloned from one that holds a few people who are signed in; and the service's door."""
+"""Fixtures: a database for each test, a copy of a template with a few signed-in users, and a client of the service."""
 
 from __future__ import annotations
 
@@ -20,23 +20,27 @@ import pytest
 import pytest_asyncio
 from starlette.applications import Starlette
 
-from service import embedded, migrations
-from service.accounts import ensure_root
 from service.app import application
-from service.house import database_of
-from service.passwords import PasswordHasher
+from service.bootstrap import ensure_root
+from service.credentials.passwords import PasswordHasher
+from service.database import migrations
+from service.embedded import server as embedded
+from service.resources import database_of
 from service.settings import Settings
 
+REPOSITORY = Path(__file__).parent.parent
 PASSWORD = "correct-horse-battery-42"
-TEMPLATE = "roster_template"
-# Everybody of the template, and the role of each
+# Tests run in several processes: each has a template and databases of its own
+PROCESS = os.environ.get("PYTEST_XDIST_WORKER", "main")
+TEMPLATE = f"roster_template_{PROCESS}"
+# The users of the template, and the role of each
 PEOPLE = {"root": "ROOT", "adam": "ADMIN", "stella": "STAFF", "alice": "USER", "bob": "USER"}
 _numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody of the template: `token` is that of a live session."""
+    """A user of the template; `token` is that of a live session."""
 
     id: str
     username: str
@@ -44,28 +48,29 @@ class Person:
 
 
 @dataclass
-class Door:
-    """The service as a client meets it, in-process: documents in, JSON out."""
+class Client:
+    """A client of the service, which runs in the same process."""
 
     app: Starlette
     http: httpx.AsyncClient
 
     @property
-    def house(self) -> Any:
-        return self.app.state.house
+    def resources(self) -> Any:
+        """The resources of the service."""
+        return self.app.state.resources
 
     @property
     def reads(self) -> int:
-        """How many reading statements were run so far."""
-        return int(self.house.database.reads)
+        """The number of reading statements so far."""
+        return int(self.resources.database.reads)
 
-    async def ask(
+    async def execute(
         self, query: str, variables: dict[str, Any] | None = None, *, by: Person | str | None = None
     ) -> dict[str, Any]:
-        """The whole response to one operation, asked by a person, a token, or nobody."""
+        """Return the whole response to an operation of a person, of a token, or of an anonymous client."""
         token = by.token if isinstance(by, Person) else by
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        self.http.cookies.clear()  # or whoever signed in before would still be there
+        self.http.cookies.clear()  # an earlier login set one
         response = await self.http.post("/graphql", json={"query": query, "variables": variables}, headers=headers)
         answer: dict[str, Any] = response.json()
         return answer
@@ -73,16 +78,16 @@ class Door:
     async def data(
         self, query: str, variables: dict[str, Any] | None = None, *, by: Person | str | None = None
     ) -> dict[str, Any]:
-        """The data of an operation that must succeed without a top-level error."""
-        answer = await self.ask(query, variables, by=by)
+        """Return the data of an operation that must have no top-level error."""
+        answer = await self.execute(query, variables, by=by)
         assert "errors" not in answer, answer["errors"]
         found: dict[str, Any] = answer["data"]
         return found
 
-    async def change(
+    async def mutate(
         self, field: str, value: dict[str, Any], selection: str, *, by: Person | str | None = None
     ) -> dict[str, Any]:
-        """The payload of one mutation with its input as a variable; `selection` is what is asked beside `errors`."""
+        """Return the payload of a mutation with its input as a variable; `selection` is added to `errors`."""
         input_type = f"{field[0].upper()}{field[1:]}Input"
         input_type = {"UnsuspendUserInput": "UserIdInput"}.get(input_type, input_type)
         call = f"{field}(input: $input) {{ {selection} errors {{ code message field }} }}"
@@ -91,24 +96,29 @@ class Door:
         return payload
 
     async def rows(self, sql: str, *arguments: Any) -> list[Any]:
-        """Rows of the test's own database, by SQL."""
-        async with self.house.database.connection() as connection:
+        """Return rows of the test's own database, by SQL."""
+        async with self.resources.database.connection() as connection:
             return list(await connection.fetch(sql, *arguments))
 
 
 def pytest_configure() -> None:
-    """A run that is ended from outside stops its server too: SIGTERM ends it like Ctrl-C."""
+    """End like after Ctrl-C on SIGTERM, so that the server is stopped, too."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Return an id that is the same in every process, for values that are long or random."""
+    return argname if isinstance(val, str | bytes) and len(val) > 40 else None
 
 
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
-    """A PostgreSQL server: the one that ROSTER_TEST_SERVER names, else an embedded one for this session."""
+    """Return the URL of a PostgreSQL server: that of ROSTER_TEST_SERVER, else an embedded one for this session."""
     given = os.environ.get("ROSTER_TEST_SERVER")
     if given:
         yield given
         return
-    # No folder of pytest's own: pytest resets the permissions of those, and the server's user could not reach its data
+    # Not a folder of pytest's: pytest resets their permissions, so that the server's user could not reach its data
     with tempfile.TemporaryDirectory(prefix="roster-test-") as folder:
         server = embedded.start(Path(folder), durable=False)
         try:
@@ -118,20 +128,22 @@ def server_url() -> Iterator[str]:
 
 
 def named(url: str, database: str) -> str:
-    """The same server, another database."""
+    """Return the URL of another database of the same server."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
 
 
 @asynccontextmanager
-async def opened_door(settings: Settings, url: str) -> AsyncIterator[Door]:
+async def opened_client(settings: Settings, url: str) -> AsyncIterator[Client]:
+    """Return a client of the service with these settings on a database."""
     app = application(settings, url)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=True, client=("192.0.2.1", 4711))
         async with httpx.AsyncClient(transport=transport, base_url="http://roster.test") as http:
-            yield Door(app, http)
+            yield Client(app, http)
 
 
 async def in_maintenance(server_url: str, statement: str) -> None:
+    """Run a statement in the server's maintenance database."""
     connection = await asyncpg.connect(named(server_url, "postgres"))
     try:
         await connection.execute(statement)
@@ -140,7 +152,7 @@ async def in_maintenance(server_url: str, statement: str) -> None:
 
 
 async def dropped(server_url: str, name: str) -> None:
-    """Drops a database; a vacuum worker in it, which only a superuser may end, is waited for."""
+    """Drop a database; wait for a vacuum worker in it, which only a superuser may end."""
     for _ in range(50):
         try:
             await in_maintenance(server_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
@@ -153,9 +165,9 @@ async def dropped(server_url: str, name: str) -> None:
 
 @pytest_asyncio.fixture(scope="session")
 async def people(server_url: str) -> dict[str, Person]:
-    """The people of the template database, made through the door once for all tests."""
+    """Create the users of the template database, by the API, once for all tests of the process."""
     await in_maintenance(server_url, f"DROP DATABASE IF EXISTS {TEMPLATE}")
-    await in_maintenance(server_url, f"CREATE DATABASE {TEMPLATE}")
+    await in_maintenance(server_url, f"CREATE DATABASE {TEMPLATE} ENCODING 'UTF8' TEMPLATE template0")
     url = named(server_url, TEMPLATE)
     settings = Settings()
     database = database_of(settings, url)
@@ -166,22 +178,22 @@ async def people(server_url: str) -> dict[str, Person]:
     hasher.close()
     await database.close()
     found: dict[str, Person] = {}
-    async with opened_door(settings, url) as door:
+    async with opened_client(settings, url) as client:
         for name, role in PEOPLE.items():
             if role != "ROOT":
                 value = {"username": name, "email": f"{name}@roster.test", "password": PASSWORD, "roleName": role}
-                made = await door.change("createUser", value, "user { id }", by=found["root"])
-                assert made["errors"] == []
-            login = await door.change("login", {"login": name, "password": PASSWORD}, "token user { id }")
+                created = await client.mutate("createUser", value, "user { id }", by=found["root"])
+                assert created["errors"] == []
+            login = await client.mutate("login", {"login": name, "password": PASSWORD}, "token user { id }")
             found[name] = Person(login["user"]["id"], name, login["token"])
     return found
 
 
 @pytest_asyncio.fixture
 async def database_url(server_url: str, people: dict[str, Person]) -> AsyncIterator[str]:
-    """A database of the test's own: migrated, with the people of the template."""
+    """Return a database of the test's own: migrated, with the users of the template."""
     assert people
-    name = f"roster_test_{os.getpid()}_{next(_numbers)}"
+    name = f"roster_test_{PROCESS}_{os.getpid()}_{next(_numbers)}"
     await in_maintenance(server_url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
     try:
         yield named(server_url, name)
@@ -191,40 +203,42 @@ async def database_url(server_url: str, people: dict[str, Person]) -> AsyncItera
 
 @pytest.fixture
 def settings() -> Settings:
-    """The settings of the door; a test module may override this fixture."""
+    """Return the settings of the service; a test module may override this fixture."""
     return Settings()
 
 
 @pytest_asyncio.fixture
-async def door(database_url: str, settings: Settings) -> AsyncIterator[Door]:
-    """The service on the test's own database."""
-    async with opened_door(settings, database_url) as opened:
+async def client(database_url: str, settings: Settings) -> AsyncIterator[Client]:
+    """Return a client of the service on the test's own database."""
+    async with opened_client(settings, database_url) as opened:
         yield opened
 
 
 @pytest.fixture
 def root(people: dict[str, Person]) -> Person:
+    """Return the root user."""
     return people["root"]
 
 
 @pytest.fixture
 def admin(people: dict[str, Person]) -> Person:
+    """Return a user with the role ADMIN."""
     return people["adam"]
 
 
 @pytest.fixture
 def staff(people: dict[str, Person]) -> Person:
+    """Return a user with the role STAFF."""
     return people["stella"]
 
 
 @pytest.fixture
 def alice(people: dict[str, Person]) -> Person:
+    """Return a user with the role USER."""
     return people["alice"]
 
 
 @pytest.fixture
 def bob(people: dict[str, Person]) -> Person:
+    """Return another user with the role USER."""
     return people["bob"]
-
-
-REPOSITORY = Path(__file__).parent.parent

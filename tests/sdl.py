@@ -1,4 +1,4 @@
-"""The schema as a client reads it, and the least that its inputs take."""
+"""The schema as clients read it, and the smallest values of its inputs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ INPUTS = [found for found in SDL.type_map.values() if isinstance(found, GraphQLI
 
 
 def harmless(graphql_type: GraphQLInputType) -> Any:
-    """The least value of an input type: of it no mutation makes anything."""
+    """Return the smallest value of an input type, with which no mutation creates anything."""
     nullable = get_nullable_type(graphql_type)
     if isinstance(nullable, GraphQLList):
         return []
@@ -37,6 +37,7 @@ def harmless(graphql_type: GraphQLInputType) -> Any:
 
 
 def limit_of(input_name: str, field_name: str) -> object:
+    """Return the declared limit of a field of an input type."""
     definition = schema.get_type_by_name(input_name)
     for field in definition.fields:  # type: ignore[union-attr]
         if schema.config.name_converter.get_graphql_name(field) == field_name:

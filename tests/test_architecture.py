@@ -1,8 +1,9 @@
-"""Do the rooms of the house open in one direction, and is every file small enough to have one subject?"""
+"""The order of the modules, the size of the files, and the words of the project."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -13,51 +14,81 @@ from tests.conftest import REPOSITORY
 
 SERVICE = REPOSITORY / "service"
 MODULES = sorted(SERVICE.rglob("*.py"))
-# A request goes down; a module imports from the layers below its own only. A package is written with a dot at its end.
+# A module imports only from the lines below its own, or from its own package, annotations included. A package has a dot
+# at its end; a module that is listed by itself has that place, and not the place of its package.
 LAYERS = (
     ("__main__",),
     ("commands.",),
-    ("app", "diagnosis", "seeding"),
-    ("http",),
-    ("documents",),
+    ("workers",),
+    ("app",),
+    ("http.",),
     ("schema",),
-    ("guard",),
-    ("mutations.", "queries"),
-    ("accounts", "credentials", "house", "idempotency", "people"),
-    ("seed_rows",),
+    ("mutations.", "queries."),
+    ("bootstrap",),
+    ("user_creation",),
+    ("seeding.",),
+    ("user_input",),
     ("types.",),
-    ("fields", "visibility"),
-    ("context",),
+    ("payloads",),
+    ("fields",),
+    ("resources",),
     ("write",),
-    ("actor",),
-    ("loaders",),
-    ("migrations", "snapshot"),
-    ("database",),
-    ("readers",),
+    ("audit", "idempotency"),
+    ("context",),
+    ("execution.",),
+    ("scalars",),
+    ("pagination",),
+    ("access.authenticate",),
+    ("database.",),
+    ("access.authorize",),
+    ("access.actor",),
+    ("access.rules",),
+    ("access.permissions",),
+    ("logs",),
+    ("settings",),
+    ("embedded.", "graphiql"),
+    ("credentials.", "devices", "identifiers", "inputs", "networks"),
+    ("parsing",),
+    ("errors",),
+    ("limits",),
 )
-# They import nothing from the house but each other
-LEAVES = frozenset({
-    "access", "cost", "embedded", "embedded_cluster", "embedded_reach", "embedded_user", "envelope", "errors",
-    "formats", "graphiql", "inputs", "logs", "names", "pagination", "passwords", "payloads", "permissions",
-    "repetition", "rows", "scalars", "secrets", "seed_names", "serving", "settings", "ssh", "statements",
-})  # fmt: skip
-# Modules of these packages may import each other, as leaves may
-PACKAGES = ("commands.", "mutations.", "types.")
-# Annotations only: types refer to each other in circles, and a Write to the Context that makes it
-UPWARD_ANNOTATIONS = {("write", "context")}
 CEILING = 300
 GENERATED = {REPOSITORY / "sql" / "schema.sql"}
 # Stems that belong to no table of their own
 WITHOUT_TABLE = {
-    "mutations": {"password", "profile", "suspension"},
+    "mutations": {"guards", "password", "profile", "suspension"},
+    "queries": {"arguments", "node", "permission"},
     "types": {"node", "payload", "permission_info"},
+}
+# Words that are hard to read for engineers with plain English, and the standard ones in their place
+WORDS = {
+    r"refus(e|es|ed|al|als|ing)\b": "deny, reject",
+    r"mend(s|ed|ing)?\b": "fix",
+    r"told\b": "report",
+    r"lean(s|ed|t|ing)? on\b": "depend on",
+    r"(hang(s|ing)?|hung) on\b": "depend on",
+    r"(hold(s|ing)?|held) against\b": "compare with",
+    r"(stand(s|ing)?|stood) in\b": "replace",
+    r"(com(e|es|ing)|came) of\b": "result from",
+    r"whoever\b": "a caller who",
+    # In quotes it is the name of an account of the operating system
+    r"(?<!\")(no|some|any)body\b": "no user, a user",
+    r"whom\b": "who",
+    r"anew\b": "again",
+    r"thereby\b": "so",
+    r"any more\b": "no longer",
+    r"(lie(s)?|lay) ahead\b": "be in the future",
+    r"in the eyes of\b": "for",
+    r"(giv(e|es|ing)|gave) up\b": "time out, stop",
+    r"well-nigh|ere|hence|whence|hither|thither\b": "so",
+    r"(?<!there )is no (?!longer|two)[a-z]+\b": "is not a",
 }
 
 Imports = Mapping[str, set[str]]
 
 
 def name_of(path: Path) -> str:
-    """The module's name within the service."""
+    """Return the module's name within the service."""
     return ".".join(path.relative_to(SERVICE).with_suffix("").parts).removesuffix("__init__").removesuffix(".")
 
 
@@ -68,118 +99,118 @@ def package_of(name: str) -> str:
 NAMES = {name_of(path) for path in MODULES}
 
 
-def imported(nodes: Iterable[ast.AST], *, annotations: bool) -> Iterator[str]:
-    """The modules of the service that the nodes import, at whatever depth, for their annotations only or not."""
+def imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Yield the modules of the service that the nodes import, at any depth, also for annotations only."""
     for node in nodes:
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            if annotations:
-                yield from imported(node.body, annotations=False)
-        elif isinstance(node, ast.ImportFrom) and not annotations and (node.module or "").split(".")[0] == "service":
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "service":
             inside = (node.module or "").removeprefix("service").removeprefix(".")
             for alias in node.names:
                 full = f"{inside}.{alias.name}" if inside else alias.name
                 yield full if full in NAMES else inside
-        elif isinstance(node, ast.Import) and not annotations:
+        elif isinstance(node, ast.Import):
             yield from (a.name.removeprefix("service.") for a in node.names if a.name.split(".")[0] == "service")
         else:
-            yield from imported(ast.iter_child_nodes(node), annotations=annotations)
+            yield from imported(ast.iter_child_nodes(node))
 
 
-def imports(*, annotations: bool) -> Imports:
-    found = {}
-    for path in MODULES:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        found[name_of(path)] = set(imported(tree.body, annotations=annotations)) - {""}
-    return found
+def imports() -> Imports:
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
+    return {name_of(path): set(imported(tree.body)) - {""} for path, tree in trees.items()}
 
 
 def layer(name: str) -> int | None:
-    """The number of the module's layer, from the top; None for one that is on no list."""
-    if name in LEAVES:
-        return len(LAYERS)
-    return next((n for n, names in enumerate(LAYERS) if name in names or package_of(name) in names), None)
+    """Return the number of the module's layer, from the top; None for a module that is not listed."""
+    by_itself = next((number for number, names in enumerate(LAYERS) if name in names), None)
+    if by_itself is not None:
+        return by_itself
+    return next((number for number, names in enumerate(LAYERS) if package_of(name) in names), None)
 
 
 def upward(found: Imports) -> list[str]:
-    """Imports that do not lead down."""
-    wrong = []
-    for name, targets in found.items():
-        own = layer(name)
-        for target in sorted(targets):
-            below = layer(target)
-            peers = own == below and (name in LEAVES or package_of(name) in PACKAGES)
-            if own is None or below is None or not (below > own or peers):
-                wrong.append(f"{name} imports {target}")
-    return wrong
-
-
-def test_every_module_has_its_layer() -> None:
-    assert [name for name in sorted(NAMES) if name and layer(name) is None] == [], "put it into LAYERS or LEAVES"
-    assert sorted(name for name in LEAVES if name not in NAMES) == []
-
-
-def test_imports_lead_down() -> None:
-    assert upward(imports(annotations=False)) == []
-
-
-def test_an_import_that_leads_up_is_found() -> None:
-    assert upward({"actor": {"context"}, "errors": {"database"}, "types.user": {"types.plan", "fields"}}) == [
-        "actor imports context",
-        "errors imports database",
+    """Return the imports that do not go down."""
+    return [
+        f"{name} imports {other}"
+        for name, others in sorted(found.items())
+        for other in sorted(others)
+        if (layer(name) or 0) > (layer(other) or 0)
+        or (layer(name) == layer(other) and (package_of(name) != package_of(other) or "." not in name))
     ]
-    source = "def f():\n    from service.types import user\n    import service.http\n"
-    assert set(imported(ast.parse(source).body, annotations=False)) == {"types.user", "http"}
 
 
-def test_annotations_lead_up_from_types_only() -> None:
-    found = imports(annotations=True)
-    leading_up = {(name, target) for name, targets in found.items() for target in targets if upward({name: {target}})}
-    assert leading_up == UPWARD_ANNOTATIONS
-    assert all(target.startswith("types.") for name in found if name.startswith("types.") for target in found[name])
+def test_every_module_has_a_layer() -> None:
+    packages = {name.rpartition(".")[0] for name in NAMES}
+    assert [name for name in sorted(NAMES - packages) if layer(name) is None] == []
 
 
-def test_no_module_imports_itself_by_a_detour() -> None:
-    assert len(list(TopologicalSorter(imports(annotations=False)).static_order())) >= len(MODULES)
+def test_imports_go_down() -> None:
+    assert upward(imports()) == []
 
 
-def written() -> list[Path]:
-    folders = ("service", "sql", "tests", "bench")
-    found = [path for folder in folders for end in ("py", "sql") for path in (REPOSITORY / folder).rglob(f"*.{end}")]
-    return sorted(set(found) - GENERATED)
+def test_an_upward_import_is_found() -> None:
+    found = {"write": {"fields"}, "types.user": {"types.role", "context"}, "execution.plan": {"context"}}
+    assert upward(found) == ["execution.plan imports context", "write imports fields"]
+    assert upward({"access.rules": {"access.authenticate"}}) == ["access.rules imports access.authenticate"]
 
 
-@pytest.mark.parametrize("path", written(), ids=lambda path: str(path.relative_to(REPOSITORY)))
-def test_a_file_has_one_subject(path: Path) -> None:
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= CEILING, f"{path.relative_to(REPOSITORY)} has {lines} lines: split it by subject"
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
+    # Types refer to each other in annotations, because a graph of types has circles
+    found = {name: others for name, others in imports().items() if package_of(name) != "types."}
+    TopologicalSorter(found).prepare()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(REPOSITORY)))
-def test_a_module_says_which_question_it_answers(path: Path) -> None:
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    first = text.split("\n\n")[0]
-    assert first.endswith((".", "?")), f"{path.relative_to(REPOSITORY)}: {first!r}"
+def test_an_import_inside_a_function_is_found() -> None:
+    source = "def f():\n    from service.types import user\n    import service.http.endpoint\n"
+    assert set(imported(ast.parse(source).body)) == {"types.user", "http.endpoint"}
 
 
-def test_only_the_database_knows_the_transaction_layer() -> None:
-    users = set()
-    for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            users |= {path for name in names if name.partition(".")[0] == "databases"}
-    assert users == {SERVICE / "database.py"}
+def sources() -> list[Path]:
+    """Return the files that people write."""
+    folders = ("service/**/*.py", "tests/*.py", "bench/*.py", "sql/**/*.sql", "console/src/**/*.*")
+    return sorted(path for folder in folders for path in REPOSITORY.glob(folder) if path not in GENERATED)
 
 
-def test_no_loader_outlives_its_request() -> None:
-    for path in MODULES:
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
-                assert not ast.unparse(node.value.func).endswith(("Loaders", "DataLoader")), path.name
+def test_every_file_is_small_enough_for_one_subject() -> None:
+    lengths = {str(path.relative_to(REPOSITORY)): len(path.read_text("utf-8").splitlines()) for path in sources()}
+    assert len(lengths) > 150
+    assert {name: length for name, length in lengths.items() if length > CEILING} == {}
 
 
-@pytest.mark.parametrize("room", ["mutations", "types"])
-def test_an_entity_has_the_same_stem_in_every_room(room: str) -> None:
-    stems = {path.stem for path in (SERVICE / room).glob("*.py")} - {"__init__"}
+def test_sql_has_lines_of_at_most_120_characters() -> None:
+    long = [
+        f"{path.name}:{number}"
+        for path in sources()
+        if path.suffix == ".sql"
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1)
+        if len(line) > 120
+    ]
+    assert long == []
+
+
+@pytest.mark.parametrize("package", ["types", "queries", "mutations"])
+def test_an_entity_has_the_same_stem_everywhere(package: str) -> None:
     tables = {path.stem for path in (REPOSITORY / "sql" / "queries").glob("*.sql")}
-    assert stems - tables == WITHOUT_TABLE[room]
+    stems = {path.stem for path in (SERVICE / package).glob("[a-z]*.py")}
+    assert stems - tables - WITHOUT_TABLE[package] == set()
+
+
+def words_in(text: str) -> list[str]:
+    """Return the words of the list that a text contains."""
+    return [found[0] for pattern in WORDS for found in re.finditer(rf"(?i)\b(?:{pattern})", text)]
+
+
+def test_the_words_are_plain() -> None:
+    folders = [*sources(), REPOSITORY / "schema.graphql", REPOSITORY / "README.md", *REPOSITORY.glob("docs/*.md")]
+    lists = {"words.py", "blocklist.txt", "test_architecture.py"}  # names of people and places, passwords, this list
+    found = {
+        f"{path.relative_to(REPOSITORY)}:{number}": words
+        for path in folders
+        if path.name not in lists and path.is_file()
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1)
+        if (words := words_in(line))
+    }
+    assert found == {}
+
+
+def test_a_word_of_the_list_is_found() -> None:
+    assert sorted(words_in("Whoever is told, mends it.")) == ["Whoever", "mends", "told"]
+    assert words_in("This session is no longer valid; it depends on the embedded server.") == []

@@ -1,4 +1,4 @@
-"""Does the embedded server start, stay, recover and stop, wherever its folder is and whoever runs it?"""
+"""The embedded server: its start, its recovery and its stop, in any folder and for any account."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import asyncpg
 import pytest
 from databases import Database
 
-from service.embedded import Embedded, EmbeddedError, start
+from service.embedded.server import Embedded, EmbeddedError, start
 
 AS_ROOT = os.geteuid() == 0
 CLUSTER = "postgresql-18"
@@ -28,7 +28,7 @@ CHECKOUT = Path(__file__).parent.parent
 STARTER = """
 import sys, time
 from pathlib import Path
-from service.embedded import start
+from service.embedded.server import start
 use = start(Path(sys.argv[1]), durable=False)
 print("started", flush=True)
 time.sleep(60)
@@ -204,7 +204,7 @@ def test_a_long_log_is_put_aside(folder: Path) -> None:
 def test_data_of_another_major_version_are_refused(folder: Path, name: str) -> None:
     (folder / name).mkdir()
     (folder / name / "PG_VERSION").write_text("17\n")
-    with pytest.raises(EmbeddedError, match=f"{name} is of PostgreSQL 17 and this is 18"):
+    with pytest.raises(EmbeddedError, match=f"{name} contains data of PostgreSQL 17"):
         start(folder)
 
 
@@ -220,9 +220,9 @@ def test_a_corrupted_cluster_is_reported_with_the_servers_own_words(folder: Path
     start(folder, durable=False).close()
     control = folder / CLUSTER / "global" / "pg_control"
     control.write_bytes(control.read_bytes()[:40] + bytes(8152))
-    with pytest.raises(EmbeddedError, match=r"did not start: .*control file") as refusal:
+    with pytest.raises(EmbeddedError, match=r"did not start: .*control file") as error:
         start(folder, durable=False)
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(error.value)
 
 
 def test_a_cluster_that_others_may_read_is_refused(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Whether a browser that opens /graphql gets a whole GraphiQL, from this origin only and under a strict policy."""
+"""GraphiQL: the page and its assets are complete, come from this origin only, and have a strict policy."""
 
 from __future__ import annotations
 
@@ -30,20 +30,23 @@ MEDIA_TYPES = {
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
+    """Return a client of the page and its assets."""
     app = Starlette(routes=[Route("/graphql", graphiql.page), *graphiql.routes])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://roster.example") as client:
         yield client
 
 
 def content(name: str) -> bytes:
+    """Return an asset without compression."""
     return gzip.decompress((DIST / f"{name}.gz").read_bytes())
 
 
 def references(text: bytes) -> set[str]:
+    """Return the names of assets in a text."""
     return {name.decode() for name in REFERENCE.findall(text)}
 
 
-async def test_the_page_is_html_that_nobody_may_keep_or_frame(client: httpx.AsyncClient) -> None:
+async def test_the_page_is_html_that_is_neither_cached_nor_framed(client: httpx.AsyncClient) -> None:
     response = await client.get("/graphql")
 
     assert response.status_code == 200
@@ -60,7 +63,7 @@ async def test_the_page_is_html_that_nobody_may_keep_or_frame(client: httpx.Asyn
     }
 
 
-def test_the_policy_admits_this_origin_and_inline_styles_only() -> None:
+def test_the_policy_allows_this_origin_and_inline_styles_only() -> None:
     assert dict(rule.split(" ", 1) for rule in graphiql.CONTENT_SECURITY_POLICY.split("; ")) == {
         "base-uri": "'none'",
         "connect-src": "'self'",
@@ -85,13 +88,13 @@ async def test_the_page_loads_nothing_but_assets_of_this_service(client: httpx.A
     assert re.findall(r"<script(?![^>]* src=)", html) == []
 
 
-def test_every_file_that_the_page_or_an_asset_names_was_built_and_no_other() -> None:
+def test_the_built_files_are_those_that_the_page_and_the_assets_name() -> None:
     named = references((DIST / "index.html").read_bytes()).union(*(references(content(name)) for name in NAMES))
 
     assert named == set(NAMES)
 
 
-def test_the_page_starts_three_workers_of_its_own() -> None:
+def test_the_page_starts_three_workers() -> None:
     workers = re.findall(r'data-\w+-worker="graphiql/(\w+)\.worker-', (DIST / "index.html").read_text())
 
     assert workers == ["editor", "graphql", "json"]
@@ -126,13 +129,15 @@ async def test_an_asset_is_the_same_with_and_without_gzip(client: httpx.AsyncCli
         ("*, gzip; q=0.000", None),
     ],
 )
-async def test_gzip_is_sent_to_whom_it_suits(client: httpx.AsyncClient, accepted: str, encoding: str | None) -> None:
+async def test_gzip_is_sent_to_clients_that_accept_it(
+    client: httpx.AsyncClient, accepted: str, encoding: str | None
+) -> None:
     response = await client.get(f"/graphiql/{NAMES[0]}", headers={"accept-encoding": accepted})
 
     assert response.headers.get("content-encoding") == encoding
 
 
-async def test_a_client_that_names_no_encoding_gets_plain_bytes(client: httpx.AsyncClient) -> None:
+async def test_a_client_without_accept_encoding_gets_no_compression(client: httpx.AsyncClient) -> None:
     del client.headers["accept-encoding"]
 
     response = await client.get(f"/graphiql/{NAMES[0]}")
@@ -141,7 +146,7 @@ async def test_a_client_that_names_no_encoding_gets_plain_bytes(client: httpx.As
     assert response.content == content(NAMES[0])
 
 
-async def test_head_tells_what_get_would(client: httpx.AsyncClient) -> None:
+async def test_head_has_the_headers_of_get(client: httpx.AsyncClient) -> None:
     for path in ("/graphql", f"/graphiql/{NAMES[0]}"):
         get, head = await client.get(path), await client.head(path)
 
@@ -149,7 +154,7 @@ async def test_head_tells_what_get_would(client: httpx.AsyncClient) -> None:
         assert dict(head.headers) == dict(get.headers)
 
 
-async def test_a_range_is_answered_with_the_whole_asset(client: httpx.AsyncClient) -> None:
+async def test_a_range_gets_the_whole_asset(client: httpx.AsyncClient) -> None:
     response = await client.get(f"/graphiql/{NAMES[0]}", headers={"range": "bytes=0-1,5-6,-1"})
 
     assert response.status_code == 200
@@ -174,7 +179,7 @@ async def test_a_range_is_answered_with_the_whole_asset(client: httpx.AsyncClien
         "%2fetc%2fpasswd",
     ],
 )
-async def test_a_name_outside_the_table_is_not_found(client: httpx.AsyncClient, path: str) -> None:
+async def test_an_unknown_name_is_not_found(client: httpx.AsyncClient, path: str) -> None:
     response = await client.get(f"/graphiql/{path}")
 
     assert response.status_code == 404
@@ -182,17 +187,17 @@ async def test_a_name_outside_the_table_is_not_found(client: httpx.AsyncClient, 
     assert response.headers["cache-control"] == "no-store"
 
 
-async def test_an_asset_cannot_be_posted_to(client: httpx.AsyncClient) -> None:
+async def test_an_asset_cannot_be_posted(client: httpx.AsyncClient) -> None:
     assert (await client.post(f"/graphiql/{NAMES[0]}")).status_code == 405
 
 
-def test_a_rebuild_of_the_same_source_changes_no_byte() -> None:
+def test_the_build_writes_no_time_or_name_into_gzip() -> None:
     for name in NAMES:
         header = (DIST / f"{name}.gz").read_bytes()[:10]
         assert header == b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff", name
 
 
-def test_a_first_visit_finds_the_tabs_of_the_console_source() -> None:
+def test_a_first_visit_opens_the_tabs_of_the_console_source() -> None:
     [bundle] = [content(name).decode() for name in NAMES if re.fullmatch(r"main-\w+\.js", name)]
     tabs = [file.read_text() for file in (ROOT / "console" / "src" / "tabs").glob("*.graphql")]
 
@@ -202,7 +207,7 @@ def test_a_first_visit_finds_the_tabs_of_the_console_source() -> None:
         assert tab.replace("`", r"\`").replace("${", r"\${") in bundle
 
 
-def test_the_licences_of_what_is_bundled_are_shipped_with_it() -> None:
+def test_the_licences_of_the_bundled_packages_are_shipped() -> None:
     [notices] = [content(name).decode() for name in NAMES if name.startswith("NOTICES-")]
 
     for package in ("graphiql", "monaco-editor", "react", "@fontsource/roboto", "@fontsource/fira-code", "prettier"):
@@ -211,7 +216,7 @@ def test_the_licences_of_what_is_bundled_are_shipped_with_it() -> None:
     assert "SIL OPEN FONT LICENSE" in notices.upper()
 
 
-def test_the_console_stays_small_and_ships_no_source_map() -> None:
+def test_the_console_is_small_and_has_no_source_map() -> None:
     assert sum(file.stat().st_size for file in DIST.iterdir()) < 2 * 1024 * 1024
     assert [file.name for file in DIST.iterdir() if file.suffix not in {".gz", ".html"}] == []
     assert [name for name in NAMES if b"sourceMappingURL=" in content(name)] == []

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: methods, media types, statuses, headers."""
+"""GraphQL over HTTP: methods, media types, statuses, and headers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest_asyncio
 from graphql import get_introspection_query
 
 from service.settings import Settings
-from tests.conftest import Door, Person
-from tests.lasting import lasting_door
+from tests.conftest import Client, Person
+from tests.module_client import module_client
 
 MODERN = "application/graphql-response+json"
 PLAIN = "application/json"
@@ -31,18 +31,20 @@ MUTATION = "mutation { logout { endedSessions } }"
 
 
 @pytest_asyncio.fixture(scope="module")
-async def door(server_url: str, people: dict[str, Person]) -> AsyncIterator[Door]:
-    """One door for all: nothing here changes anything."""
+async def client(server_url: str, people: dict[str, Person]) -> AsyncIterator[Client]:
+    """Return one client for all tests, because none of them changes anything."""
     assert people
-    async with lasting_door(server_url) as opened:
+    async with module_client(server_url) as opened:
         yield opened
 
 
-def kind(response: httpx.Response) -> str:
+def content_type(response: httpx.Response) -> str:
+    """Return the media type of a response without its parameters."""
     return response.headers["content-type"].removesuffix("; charset=utf-8")
 
 
 def code(response: httpx.Response) -> Any:
+    """Return the code of the first error of a response without data."""
     assert set(response.json()) == {"errors"}
     return response.json()["errors"][0]["extensions"]["code"]
 
@@ -66,50 +68,52 @@ def code(response: httpx.Response) -> Any:
         ("text/html;q=0, application/graphql-response+json;v=1, */*;q=0.1", MODERN),
     ],
 )
-async def test_the_answer_has_the_type_that_the_client_prefers(door: Door, accept: str, expected: str) -> None:
-    response = await door.http.post("/graphql", json=HELLO, headers={"accept": accept})
-    assert (response.status_code, kind(response), response.json()) == (200, expected, QUERY)
-    refused = await door.http.post("/graphql", json=WRONG, headers={"accept": accept})
-    assert (refused.status_code, kind(refused)) == (400 if expected == MODERN else 200, expected)
-    assert code(refused) == "BAD_USER_INPUT"
+async def test_the_response_has_the_media_type_that_the_client_prefers(
+    client: Client, accept: str, expected: str
+) -> None:
+    response = await client.http.post("/graphql", json=HELLO, headers={"accept": accept})
+    assert (response.status_code, content_type(response), response.json()) == (200, expected, QUERY)
+    rejected = await client.http.post("/graphql", json=WRONG, headers={"accept": accept})
+    assert (rejected.status_code, content_type(rejected)) == (400 if expected == MODERN else 200, expected)
+    assert code(rejected) == "BAD_USER_INPUT"
 
 
-async def test_a_client_without_accept_gets_plain_json(door: Door) -> None:
-    request = door.http.build_request("POST", "/graphql", json=HELLO)
+async def test_a_client_without_accept_gets_application_json(client: Client) -> None:
+    request = client.http.build_request("POST", "/graphql", json=HELLO)
     del request.headers["accept"]
-    response = await door.http.send(request)
-    assert (kind(response), response.json()) == (PLAIN, QUERY)
+    response = await client.http.send(request)
+    assert (content_type(response), response.json()) == (PLAIN, QUERY)
 
 
-async def test_several_accept_headers_count_as_one(door: Door) -> None:
+async def test_several_accept_headers_count_as_one(client: Client) -> None:
     headers = [("accept", "text/html"), ("accept", MODERN)]
-    assert kind(await door.http.post("/graphql", json=HELLO, headers=headers)) == MODERN
+    assert content_type(await client.http.post("/graphql", json=HELLO, headers=headers)) == MODERN
 
 
 @pytest.mark.parametrize(
     "accept", ["text/html", "application/json;q=0", "image/*", "*/*;q=0", "x", "application/json;q=x"]
 )
-async def test_who_accepts_no_type_of_ours_gets_406(door: Door, accept: str) -> None:
-    response = await door.http.post("/graphql", json=HELLO, headers={"accept": accept})
-    assert (response.status_code, kind(response), code(response)) == (406, PLAIN, "BAD_USER_INPUT")
+async def test_an_accept_header_without_a_supported_type_gets_406(client: Client, accept: str) -> None:
+    response = await client.http.post("/graphql", json=HELLO, headers={"accept": accept})
+    assert (response.status_code, content_type(response), code(response)) == (406, PLAIN, "BAD_USER_INPUT")
 
 
 @pytest.mark.parametrize("accept", [MODERN, PLAIN])
-async def test_errors_of_fields_are_answered_with_200_and_data(door: Door, accept: str) -> None:
-    response = await door.http.post("/graphql", json={"query": "{ roles { id } }"}, headers={"accept": accept})
+async def test_a_field_error_has_status_200_and_data(client: Client, accept: str) -> None:
+    response = await client.http.post("/graphql", json={"query": "{ roles { id } }"}, headers={"accept": accept})
     assert (response.status_code, response.json()["data"]) == (200, None)
     assert response.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
 
 @pytest.mark.parametrize("accept", [MODERN, PLAIN])
-async def test_a_body_that_cannot_be_read_is_answered_with_400_in_the_accepted_type(door: Door, accept: str) -> None:
+async def test_an_unreadable_body_gets_400_in_the_accepted_type(client: Client, accept: str) -> None:
     headers = {"accept": accept, "content-type": PLAIN}
-    response = await door.http.post("/graphql", content="{", headers=headers)
-    assert (response.status_code, kind(response), code(response)) == (400, accept, "BAD_USER_INPUT")
+    response = await client.http.post("/graphql", content="{", headers=headers)
+    assert (response.status_code, content_type(response), code(response)) == (400, accept, "BAD_USER_INPUT")
 
 
 @pytest.mark.parametrize(
-    "content_type",
+    "sent_type",
     [
         "text/plain",
         "application/x-www-form-urlencoded",
@@ -119,32 +123,32 @@ async def test_a_body_that_cannot_be_read_is_answered_with_400_in_the_accepted_t
         "json",
     ],
 )
-async def test_a_post_of_any_other_type_is_refused(door: Door, content_type: str) -> None:
-    headers = {"content-type": content_type}
-    response = await door.http.post("/graphql", content=json.dumps(HELLO), headers=headers)
+async def test_a_post_of_another_content_type_is_rejected(client: Client, sent_type: str) -> None:
+    headers = {"content-type": sent_type}
+    response = await client.http.post("/graphql", content=json.dumps(HELLO), headers=headers)
     assert (response.status_code, code(response)) == (415, "BAD_USER_INPUT")
 
 
-@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON", "application/json;"])
-async def test_parameters_of_the_type_are_welcome(door: Door, content_type: str) -> None:
-    headers = {"content-type": content_type}
-    response = await door.http.post("/graphql", content=json.dumps(HELLO), headers=headers)
+@pytest.mark.parametrize("sent_type", ["application/json; charset=utf-8", "Application/JSON", "application/json;"])
+async def test_parameters_of_the_content_type_are_accepted(client: Client, sent_type: str) -> None:
+    headers = {"content-type": sent_type}
+    response = await client.http.post("/graphql", content=json.dumps(HELLO), headers=headers)
     assert response.json() == QUERY
 
 
-async def test_a_get_queries(door: Door, root: Person) -> None:
-    asked = {
+async def test_a_get_runs_a_query(client: Client, root: Person) -> None:
+    params = {
         "query": "query A($id: ID!) { node(id: $id) { id } } query B { __typename }",
         "operationName": "A",
         "variables": json.dumps({"id": root.id}),
         "extensions": "{}",
     }
-    response = await door.http.get("/graphql", params=asked, headers={"authorization": f"Bearer {root.token}"})
+    response = await client.http.get("/graphql", params=params, headers={"authorization": f"Bearer {root.token}"})
     assert (response.status_code, response.json()) == (200, {"data": {"node": {"id": root.id}}})
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "params",
     [
         {},
         {"query": ""},
@@ -157,95 +161,103 @@ async def test_a_get_queries(door: Door, root: Person) -> None:
         {"query": "{ __typename }", "operationName": "A"},
     ],
 )
-async def test_a_get_that_asks_nothing_is_refused(door: Door, asked: dict[str, str]) -> None:
-    response = await door.http.get("/graphql", params=asked, headers={"accept": MODERN})
+async def test_an_invalid_get_is_rejected(client: Client, params: dict[str, str]) -> None:
+    response = await client.http.get("/graphql", params=params, headers={"accept": MODERN})
     assert (response.status_code, code(response)) == (400, "BAD_USER_INPUT")
 
 
-async def test_bytes_that_are_no_text_in_a_query_string_are_refused(door: Door) -> None:
-    response = await door.http.get("/graphql?query=%7B%20%ED%A0%80%20%00%20%7D", headers={"accept": MODERN})
+async def test_a_query_string_that_is_not_utf_8_is_rejected(client: Client) -> None:
+    response = await client.http.get("/graphql?query=%7B%20%ED%A0%80%20%00%20%7D", headers={"accept": MODERN})
     assert (response.status_code, code(response)) == (400, "BAD_USER_INPUT")
 
 
-async def test_a_get_never_changes_anything(door: Door, root: Person) -> None:
+async def test_a_get_runs_no_mutation(client: Client, root: Person) -> None:
     for accept in (MODERN, PLAIN, CHROME):
         headers = {"accept": accept, "authorization": f"Bearer {root.token}"}
-        response = await door.http.get("/graphql", params={"query": MUTATION}, headers=headers)
+        response = await client.http.get("/graphql", params={"query": MUTATION}, headers=headers)
         assert (response.status_code, response.headers["allow"], code(response)) == (405, "POST", "BAD_USER_INPUT")
-    assert (await door.data("{ me { id } }", by=root)) == {"me": {"id": root.id}}
+    assert (await client.data("{ me { id } }", by=root)) == {"me": {"id": root.id}}
 
 
-async def test_a_get_with_the_content_type_of_a_form_is_refused(door: Door) -> None:
+async def test_a_get_with_the_content_type_of_a_form_is_rejected(client: Client) -> None:
     headers = {"content-type": "text/plain"}
-    response = await door.http.get("/graphql", params=HELLO, headers=headers)
+    response = await client.http.get("/graphql", params=HELLO, headers=headers)
     assert (response.status_code, code(response)) == (415, "BAD_USER_INPUT")
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
-async def test_other_methods_are_refused(door: Door, method: str) -> None:
-    response = await door.http.request(method, "/graphql", json=HELLO)
+async def test_other_methods_are_rejected(client: Client, method: str) -> None:
+    response = await client.http.request(method, "/graphql", json=HELLO)
     assert (response.status_code, response.headers["allow"], code(response)) == (405, "GET, POST", "BAD_USER_INPUT")
 
 
-async def test_a_head_is_answered_like_a_get(door: Door) -> None:
-    response = await door.http.head("/graphql", params=HELLO, headers={"accept": MODERN})
-    assert (response.status_code, kind(response)) == (200, MODERN)
+async def test_a_head_gets_the_headers_of_a_get(client: Client) -> None:
+    response = await client.http.head("/graphql", params=HELLO, headers={"accept": MODERN})
+    assert (response.status_code, content_type(response)) == (200, MODERN)
 
 
 @pytest.mark.parametrize("accept", [CHROME, FIREFOX, "text/html"])
-async def test_a_browser_gets_graphiql(door: Door, accept: str) -> None:
-    response = await door.http.get("/graphql", headers={"accept": accept})
-    assert (response.status_code, kind(response)) == (200, "text/html")
+async def test_a_browser_gets_graphiql(client: Client, accept: str) -> None:
+    response = await client.http.get("/graphql", headers={"accept": accept})
+    assert (response.status_code, content_type(response)) == (200, "text/html")
     assert "script-src 'self'" in response.headers["content-security-policy"]
 
 
 @pytest.mark.parametrize("accept", [PLAIN, "*/*", APOLLO, "application/json, text/html;q=0.1", "text/html;q=0, */*"])
-async def test_a_program_gets_json(door: Door, accept: str) -> None:
-    response = await door.http.get("/graphql", headers={"accept": accept})
+async def test_a_program_gets_json(client: Client, accept: str) -> None:
+    response = await client.http.get("/graphql", headers={"accept": accept})
     assert (response.status_code, code(response)) == (400, "BAD_USER_INPUT")
 
 
-async def test_a_query_in_a_browser_s_address_is_answered(door: Door) -> None:
-    response = await door.http.get("/graphql", params=HELLO, headers={"accept": CHROME})
-    assert (kind(response), response.json()) == (PLAIN, QUERY)
+async def test_a_query_in_the_address_bar_of_a_browser_gets_json(client: Client) -> None:
+    response = await client.http.get("/graphql", params=HELLO, headers={"accept": CHROME})
+    assert (content_type(response), response.json()) == (PLAIN, QUERY)
 
 
-async def test_no_answer_is_cached_or_sniffed(door: Door) -> None:
-    for response in (await door.http.post("/graphql", json=HELLO), await door.http.put("/graphql", json=HELLO)):
+async def test_no_response_is_cached_or_sniffed(client: Client) -> None:
+    for response in (await client.http.post("/graphql", json=HELLO), await client.http.put("/graphql", json=HELLO)):
         assert response.headers["cache-control"] == "no-store"
         assert response.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("given", ["abcdefgh", "0123-4567_89.ab", "A" * 64])
-async def test_a_well_formed_request_id_comes_back(door: Door, given: str) -> None:
-    for body in ("{", json.dumps(HELLO)):
-        headers = {"content-type": PLAIN, "x-request-id": given}
-        assert (await door.http.post("/graphql", content=body, headers=headers)).headers["x-request-id"] == given
+REQUEST_IDS = ["abcdefgh", "0" * 32, "A" * 64, "", "short", "A" * 65, "<script>alert(1)", "é" * 8, "12345678\t90"]
 
 
-@pytest.mark.parametrize("given", ["", "short", "A" * 65, "a b c d e f", "<script>alert(1)", "é" * 8, "12345678\t90"])
-async def test_any_other_request_id_is_replaced(door: Door, given: str) -> None:
-    for body in ("{", json.dumps(HELLO)):
+@pytest.mark.parametrize("given", REQUEST_IDS)
+async def test_a_response_has_a_request_id_of_the_service_itself(client: Client, given: str) -> None:
+    found = set()
+    for body in ("{", json.dumps(HELLO), json.dumps(HELLO)):
         headers = {b"content-type": PLAIN.encode(), b"x-request-id": given.encode()}
-        response = await door.http.post("/graphql", content=body, headers=headers)
-        assert re.fullmatch("[0-9a-f]{32}", response.headers["x-request-id"])
+        response = await client.http.post("/graphql", content=body, headers=headers)
+        found.add(response.headers["x-request-id"])
+    assert len(found - {given}) == 3
+    assert all(re.fullmatch("[0-9a-f]{32}", request_id) for request_id in found)
 
 
-async def test_a_persisted_query_is_asked_for_with_its_text(door: Door) -> None:
+@pytest.mark.parametrize(
+    "given", ["Basic YTpi", "Bearer", "Bearer eyJhbGciOiJIUzI1NiJ9.e30.x", "Token rsts_wrong", "x"]
+)
+async def test_an_authorization_header_of_another_system_counts_as_absent(client: Client, given: str) -> None:
+    headers = {"authorization": given}
+    response = await client.http.post("/graphql", json={"query": "{ me { id } }"}, headers=headers)
+    assert (response.status_code, response.json()) == (200, {"data": {"me": None}})
+
+
+async def test_a_persisted_query_is_requested_again_with_its_text(client: Client) -> None:
     extensions = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
     error = {"message": "PersistedQueryNotSupported", "extensions": {"code": "PERSISTED_QUERY_NOT_SUPPORTED"}}
-    response = await door.http.post("/graphql", json={"extensions": extensions}, headers={"accept": APOLLO})
+    response = await client.http.post("/graphql", json={"extensions": extensions}, headers={"accept": APOLLO})
     assert (response.status_code, response.json()) == (400, {"errors": [error]})
-    by_get = await door.http.get("/graphql", params={"extensions": json.dumps(extensions)})
+    by_get = await client.http.get("/graphql", params={"extensions": json.dumps(extensions)})
     assert (by_get.status_code, by_get.json()) == (400, {"errors": [error]})
-    assert (await door.http.post("/graphql", json=HELLO | {"extensions": extensions})).json() == QUERY
+    assert (await client.http.post("/graphql", json=HELLO | {"extensions": extensions})).json() == QUERY
 
 
-async def test_a_document_may_have_a_thousand_tokens(door: Door) -> None:
+async def test_a_document_may_have_a_thousand_tokens(client: Client) -> None:
     most = "{" + " ".join(f"a{number}:__typename" for number in range(332)) + " __typename __typename}"
-    assert len(await door.data(most)) == 333
+    assert len(await client.data(most)) == 333
     for more in (most + "#", "{" + "#\n" * 1_000 + "__typename}", most.replace("}", " b}")):
-        response = await door.http.post("/graphql", json={"query": more}, headers={"accept": MODERN})
+        response = await client.http.post("/graphql", json={"query": more}, headers={"accept": MODERN})
         assert (response.status_code, code(response)) == (400, "QUERY_TOO_COMPLEX")
         assert response.json()["errors"][0]["extensions"]["limit"] == 1_000
 
@@ -254,33 +266,33 @@ LONG = {"blanks": "{ __typename % }", "comment": "{ __typename #%\n}", "text": '
 
 
 @pytest.mark.parametrize("document", LONG.values(), ids=LONG)
-async def test_a_document_may_have_a_hundred_thousand_characters(door: Door, document: str) -> None:
+async def test_a_document_may_have_a_hundred_thousand_characters(client: Client, document: str) -> None:
     most = document.replace("%", " " * (100_001 - len(document)))
     assert len(most) == 100_000
-    assert "data" in await door.ask(most)
-    response = await door.http.post("/graphql", json={"query": most + " "}, headers={"accept": MODERN})
+    assert "data" in await client.execute(most)
+    response = await client.http.post("/graphql", json={"query": most + " "}, headers={"accept": MODERN})
     assert (response.status_code, code(response)) == (400, "QUERY_TOO_COMPLEX")
 
 
-async def test_a_field_called_tokens_is_only_unknown(door: Door) -> None:
-    assert code(await door.http.post("/graphql", json={"query": "tokens"})) == "BAD_USER_INPUT"
+async def test_a_document_of_the_word_tokens_is_a_syntax_error(client: Client) -> None:
+    assert code(await client.http.post("/graphql", json={"query": "tokens"})) == "BAD_USER_INPUT"
 
 
-async def test_the_standard_introspection_query_passes(door: Door) -> None:
+async def test_the_standard_introspection_query_is_allowed(client: Client) -> None:
     for query in (
         get_introspection_query(),
         get_introspection_query(specified_by_url=True, input_value_deprecation=True),
     ):
-        assert (await door.data(query))["__schema"]["queryType"] == {"name": "Query", "kind": "OBJECT"}
+        assert (await client.data(query))["__schema"]["queryType"] == {"name": "Query", "kind": "OBJECT"}
 
 
-async def test_introspection_can_be_switched_off(server_url: str) -> None:
-    async with lasting_door(server_url, Settings(introspection=False)) as closed:
+async def test_introspection_can_be_disabled(server_url: str) -> None:
+    async with module_client(server_url, Settings(introspection=False)) as closed:
         for query in ("{ __schema { types { name } } }", '{ a: __type(name: "User") { name } me { id } }'):
-            error = {"message": "Introspection is switched off", "extensions": {"code": "FEATURE_DISABLED"}}
-            assert await closed.ask(query) == {"errors": [error]}
+            error = {"message": "Introspection is disabled.", "extensions": {"code": "FEATURE_DISABLED"}}
+            assert await closed.execute(query) == {"errors": [error]}
         assert await closed.data("{ __typename }") == QUERY["data"]
-        message = (await closed.ask("{ usr { id } }"))["errors"][0]["message"]
+        message = (await closed.execute("{ usr { id } }"))["errors"][0]["message"]
         assert message == "Cannot query field 'usr' on type 'Query'."
-        refused = await closed.ask("query ($by: UserBy!) { user(by: $by) { id } }", {"by": {"usrname": "x"}})
-        assert "username" not in json.dumps(refused)
+        rejected = await closed.execute("query ($by: UserBy!) { user(by: $by) { id } }", {"by": {"usrname": "x"}})
+        assert "username" not in json.dumps(rejected)

@@ -1,4 +1,4 @@
-"""Every text and every list that a mutation takes is refused beyond its limit, by the name of its field."""
+"""The limits of all texts and lists in the inputs of mutations."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from graphql import GraphQLInputObjectType, GraphQLList, get_named_type, get_nullable_type
 
-from service.inputs import Items, Text
-from tests.conftest import Door, Person
+from service.inputs import ExactText, Items, Text
+from tests.conftest import Client, Person
 from tests.sdl import SDL, harmless, limit_of
 
 assert SDL.mutation_type is not None
@@ -17,13 +17,13 @@ ITEMS = {"Permission": "file.read", "CIDR": "192.0.2.0/24"}
 
 
 def too_long(input_type: GraphQLInputObjectType, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
-    """Each text and list of the input, nested ones too, with a value one beyond its limit."""
+    """Return the path of every text and list of an input, also of nested ones, with a value one beyond its limit."""
     found: list[tuple[tuple[str, ...], Any]] = []
     for name, field in input_type.fields.items():
         nullable, limit = get_nullable_type(field.type), limit_of(input_type.name, name)
         if isinstance(nullable, GraphQLInputObjectType):
             found += too_long(nullable, (*path, name))
-        elif isinstance(limit, Text):
+        elif isinstance(limit, Text | ExactText):
             found.append(((*path, name), "x" * (limit.most + 1)))
         elif isinstance(limit, Items) and isinstance(nullable, GraphQLList):
             found.append(((*path, name), [ITEMS[get_named_type(nullable).name]] * (limit.most + 1)))
@@ -31,15 +31,38 @@ def too_long(input_type: GraphQLInputObjectType, path: tuple[str, ...] = ()) -> 
 
 
 @pytest.mark.parametrize("name", [name for name, field in MUTATIONS.items() if field.args])
-async def test_what_is_too_long_is_refused_by_the_name_of_its_field(door: Door, root: Person, name: str) -> None:
+async def test_what_is_too_long_is_reported_with_the_path_of_its_field(client: Client, root: Person, name: str) -> None:
     input_type = get_named_type(MUTATIONS[name].args["input"].type)
     assert isinstance(input_type, GraphQLInputObjectType)
     document = f"mutation ($input: {input_type}!) {{ answer: {name}(input: $input) {{ errors {{ code field }} }} }}"
+    everything: dict[str, Any] = harmless(input_type)
     for path, value in too_long(input_type):
-        given = harmless(input_type) or {}
-        inner = given
-        for part in path[:-1]:
-            inner = inner.setdefault(part, {})
-        inner[path[-1]] = value
-        errors = (await door.data(document, {"input": given}, by=root))["answer"]["errors"]
-        assert {"code": "TOO_LONG", "field": list(path)} in errors, path
+        alone = harmless(input_type)
+        for given in (alone, everything):
+            inner = given
+            for part in path[:-1]:
+                inner = inner.setdefault(part, {})
+            inner[path[-1]] = value
+        errors = (await client.data(document, {"input": alone}, by=root))["answer"]["errors"]
+        assert [error["code"] for error in errors if error["field"] == list(path)] == ["TOO_LONG"], path
+    errors = (await client.data(document, {"input": everything}, by=root))["answer"]["errors"]
+    assert [error["field"] for error in errors if error["code"] == "TOO_LONG"] == [
+        list(p) for p, _ in too_long(input_type)
+    ]
+
+
+@pytest.mark.parametrize("by", ["root", None])
+async def test_a_long_list_is_rejected_before_its_items_are_read(
+    client: Client, people: dict[str, Person], by: str | None
+) -> None:
+    document = "mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { errors { code } } }"
+    value = {"name": "x", "allowedIps": ["not an address"] * 1_001}
+    answer = await client.execute(document, {"input": value}, by=people.get(by or ""))
+    message = "A list in the variables must have at most 1000 items."
+    assert answer == {"errors": [{"message": message, "extensions": {"code": "BAD_USER_INPUT", "limit": 1_000}}]}
+
+
+async def test_the_items_of_a_list_over_its_limit_are_not_reported(client: Client, alice: Person) -> None:
+    value = {"name": "x", "permissions": ["users.read"] * 201}
+    payload = await client.mutate("createApiKey", value, "", by=alice)
+    assert [(error["code"], error["field"]) for error in payload["errors"]] == [("TOO_LONG", ["permissions"])]

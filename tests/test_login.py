@@ -1,4 +1,4 @@
-"""Signing in: who gets in, what everybody else is told, and what that costs."""
+"""Login: the accepted credentials, the response to wrong ones and its cost, and what a login records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import argon2
 import pytest
 
-from tests.conftest import PASSWORD, Door, Person
+from tests.conftest import PASSWORD, Client, Person
 
 WRONG = {
     "data": {
@@ -19,7 +19,7 @@ WRONG = {
             "user": None,
             "session": None,
             "twoFactorChallenge": None,
-            "errors": [{"code": "WRONG_CREDENTIALS", "message": "The login or the password is wrong", "field": None}],
+            "errors": [{"code": "WRONG_CREDENTIALS", "message": "The login or the password is wrong.", "field": None}],
         }
     }
 }
@@ -27,45 +27,50 @@ LOGIN = """mutation ($input: LoginInput!) { login(input: $input) {
   token user { id } session { id } twoFactorChallenge errors { code message field } } }"""
 
 
-async def person_without_password(door: Door, by: Person, username: str = "carol") -> str:
-    made = await door.change(
-        "createUser", {"username": username, "email": f"{username}@roster.test"}, "user { id }", by=by
-    )
-    return str(made["user"]["id"])
+async def create_user_without_password(client: Client, by: Person) -> None:
+    value = {"username": "carol", "email": "carol@roster.test"}
+    assert (await client.mutate("createUser", value, "user { id }", by=by))["errors"] == []
+
+
+async def set_password(client: Client, by: Person, user: Person, password: str) -> None:
+    value = {"userId": user.id, "password": password}
+    assert await client.mutate("setPassword", value, "user { id }", by=by) == {"user": {"id": user.id}, "errors": []}
 
 
 @pytest.mark.parametrize("login", ["alice", "ALICE", " aLiCe ", "alice@roster.test", "Alice@ROSTER.Test "])
-async def test_a_username_or_an_address_in_any_case_signs_in(door: Door, alice: Person, login: str) -> None:
-    made = await door.change(
+async def test_a_user_signs_in_with_the_username_or_email_address_in_any_case(
+    client: Client, alice: Person, login: str
+) -> None:
+    payload = await client.mutate(
         "login",
         {"login": login, "password": PASSWORD},
         "token user { id username email lastLoginAt } session { id current user { id } } twoFactorChallenge",
     )
-    found = await door.data(
-        "{ me { id lastLoginAt sessions(first: 1) { nodes { id current } } } }", by=str(made["token"])
+    found = await client.data(
+        "{ me { id lastLoginAt sessions(first: 1) { nodes { id current } } } }", by=str(payload["token"])
     )
-    assert found["me"]["sessions"]["nodes"] == [{"id": made["session"]["id"], "current": True}]
-    assert made == {
-        "token": made["token"],
+    assert found["me"]["sessions"]["nodes"] == [{"id": payload["session"]["id"], "current": True}]
+    assert payload == {
+        "token": payload["token"],
         "user": {
             "id": alice.id,
             "username": "alice",
             "email": "alice@roster.test",
             "lastLoginAt": found["me"]["lastLoginAt"],
         },
-        "session": {"id": made["session"]["id"], "current": True, "user": {"id": alice.id}},
+        "session": {"id": payload["session"]["id"], "current": True, "user": {"id": alice.id}},
         "twoFactorChallenge": None,
         "errors": [],
     }
-    assert made["user"]["lastLoginAt"] is not None
+    assert payload["user"]["lastLoginAt"] is not None
 
 
-async def test_an_address_signs_in_however_its_letters_are_encoded(door: Door, root: Person) -> None:
+async def test_an_email_address_is_found_in_any_encoding_of_its_letters(client: Client, root: Person) -> None:
     value = {"username": "mueller", "email": "müller@bücher.test", "password": PASSWORD}
-    made = await door.change("createUser", value, "user { id }", by=root)
+    created = await client.mutate("createUser", value, "user { id }", by=root)
     for login in ("MÜLLER@bücher.test", "mu\u0308ller@bu\u0308cher.test", "müller@xn--bcher-kva.test"):
-        found = await door.change("login", {"login": login, "password": PASSWORD}, "user { id }")
-        assert found == {"user": made["user"], "errors": []}
+        found = await client.mutate("login", {"login": login, "password": PASSWORD}, "user { id }")
+        assert found == {"user": created["user"], "errors": []}
 
 
 @pytest.mark.parametrize(
@@ -75,42 +80,44 @@ async def test_an_address_signs_in_however_its_letters_are_encoded(door: Door, r
         {"login": "alice@roster.test", "password": "not-the-password-1"},
         {"login": "alice", "password": PASSWORD.upper()},
         {"login": "alice", "password": f"{PASSWORD} "},
-        {"login": "nobody-here", "password": PASSWORD},
-        {"login": "nobody@roster.test", "password": PASSWORD},
+        {"login": "unknown-user", "password": PASSWORD},
+        {"login": "unknown@roster.test", "password": PASSWORD},
         {"login": "@", "password": PASSWORD},
         {"login": "ali%", "password": PASSWORD},
+        {"login": "al\u0130ce", "password": PASSWORD},
+        {"login": "al\u0130ce@roster.test", "password": PASSWORD},
         {"login": "alice' OR 1=1 --", "password": PASSWORD},
         {"login": "carol", "password": PASSWORD},
         {"login": "carol@roster.test", "password": PASSWORD},
     ],
 )
-async def test_unknown_wrong_and_without_password_are_answered_alike(
-    door: Door, root: Person, credentials: dict[str, str]
+async def test_unknown_users_wrong_passwords_and_users_without_one_get_the_same_response(
+    client: Client, root: Person, credentials: dict[str, str]
 ) -> None:
-    await person_without_password(door, root)
-    sessions = await door.rows("SELECT count(*) FROM sessions")
-    events = await door.rows("SELECT count(*) FROM audit_events")
-    assert await door.ask(LOGIN, {"input": credentials}) == WRONG
-    assert await door.rows("SELECT count(*) FROM sessions") == sessions
-    assert await door.rows("SELECT count(*) FROM audit_events") == events
+    await create_user_without_password(client, root)
+    sessions = await client.rows("SELECT count(*) FROM sessions")
+    events = await client.rows("SELECT count(*) FROM audit_events")
+    assert await client.execute(LOGIN, {"input": credentials}) == WRONG
+    assert await client.rows("SELECT count(*) FROM sessions") == sessions
+    assert await client.rows("SELECT count(*) FROM audit_events") == events
 
 
-async def _processor_seconds(door: Door, query: str, variables: dict[str, Any] | None) -> float:
-    """Median of what the process computes for an answer, its hashing threads included; no other load counts."""
+async def _processor_seconds(client: Client, query: str, variables: dict[str, Any] | None) -> float:
+    """Return the median of the processor time of a response, with the hashing threads and without other processes."""
     costs = []
     for _ in range(7):
         started = time.process_time()
-        await door.ask(query, variables)
+        await client.execute(query, variables)
         costs.append(time.process_time() - started)
     return statistics.median(costs)
 
 
-async def test_an_unknown_login_costs_as_much_as_a_wrong_password(door: Door, root: Person) -> None:
-    await person_without_password(door, root)
-    cheap = await _processor_seconds(door, "{ plans { id } }", None)
+async def test_an_unknown_login_costs_as_much_as_a_wrong_password(client: Client, root: Person) -> None:
+    await create_user_without_password(client, root)
+    cheap = await _processor_seconds(client, "{ plans { id } }", None)
     wrong, *others = [
-        await _processor_seconds(door, LOGIN, {"input": {"login": login, "password": "not-the-password-1"}})
-        for login in ("alice", "nobody-here", "nobody@roster.test", "carol")
+        await _processor_seconds(client, LOGIN, {"input": {"login": login, "password": "not-the-password-1"}})
+        for login in ("alice", "unknown-user", "unknown@roster.test", "carol")
     ]
     assert wrong > 2 * cheap, "a hash was computed"
     for cost in others:
@@ -118,94 +125,105 @@ async def test_an_unknown_login_costs_as_much_as_a_wrong_password(door: Door, ro
 
 
 @pytest.mark.parametrize(("password", "known"), [(PASSWORD, True), ("not-the-password-1", False)])
-async def test_only_who_knows_the_password_learns_of_a_suspension(
-    door: Door, admin: Person, alice: Person, password: str, *, known: bool
+async def test_a_suspension_is_reported_only_with_the_right_password(
+    client: Client, admin: Person, alice: Person, password: str, *, known: bool
 ) -> None:
-    await door.change("suspendUser", {"id": alice.id, "reason": "spam"}, "user { id }", by=admin)
-    answer = await door.ask(LOGIN, {"input": {"login": "alice", "password": password}})
+    await client.mutate("suspendUser", {"id": alice.id, "reason": "spam"}, "user { id }", by=admin)
+    answer = await client.execute(LOGIN, {"input": {"login": "alice", "password": password}})
     if not known:
         assert answer == WRONG
         return
-    assert answer["data"] is None
-    assert [(error["path"], error["extensions"]) for error in answer["errors"]] == [
-        (["login"], {"code": "USER_SUSPENDED"})
+    assert answer["data"] == {"login": None}
+    assert [(error["path"], error["message"], error["extensions"]) for error in answer["errors"]] == [
+        (["login"], "This account is suspended.", {"code": "USER_SUSPENDED"})
     ]
 
 
-async def test_a_suspension_that_is_over_lets_in_again(door: Door, admin: Person, alice: Person) -> None:
-    await door.change("suspendUser", {"id": alice.id, "until": "2999-01-01T00:00:00Z"}, "user { id }", by=admin)
-    await door.rows("UPDATE users SET suspended_until = now() WHERE id = $1", alice.id)
-    made = await door.change("login", {"login": "alice", "password": PASSWORD}, "user { id suspended }")
-    assert made == {"user": {"id": alice.id, "suspended": False}, "errors": []}
+async def test_a_user_can_sign_in_after_a_suspension(client: Client, admin: Person, alice: Person) -> None:
+    await client.mutate("suspendUser", {"id": alice.id, "until": "2999-01-01T00:00:00Z"}, "user { id }", by=admin)
+    await client.rows("UPDATE users SET suspended_until = now() WHERE id = $1", alice.id)
+    payload = await client.mutate("login", {"login": "alice", "password": PASSWORD}, "user { id suspended }")
+    assert payload == {"user": {"id": alice.id, "suspended": False}, "errors": []}
 
 
-async def test_every_byte_of_a_long_password_counts(door: Door, admin: Person, alice: Person) -> None:
+async def test_every_byte_of_a_long_password_counts(client: Client, admin: Person, alice: Person) -> None:
     head = "a stretch of many different words, well over seventy two bytes of them, "
     assert len(head) == 72
-    await door.change("setPassword", {"userId": alice.id, "password": head + "and a right tail"}, "", by=admin)
-    wrong = await door.change("login", {"login": "alice", "password": head + "and a bad tail"}, "token")
-    right = await door.change("login", {"login": "alice", "password": head + "and a right tail"}, "user { id }")
+    await set_password(client, admin, alice, head + "and a right tail")
+    wrong = await client.mutate("login", {"login": "alice", "password": head + "and a bad tail"}, "token")
+    right = await client.mutate("login", {"login": "alice", "password": head + "and a right tail"}, "user { id }")
     assert ([error["code"] for error in wrong["errors"]], right) == (
         ["WRONG_CREDENTIALS"],
         {"user": {"id": alice.id}, "errors": []},
     )
 
 
-async def test_a_password_of_all_unicode_signs_in_and_is_not_folded(door: Door, admin: Person, alice: Person) -> None:
-    await door.change("setPassword", {"userId": alice.id, "password": "Größe 🦔 und Ähre"}, "", by=admin)
-    right = await door.change("login", {"login": "alice", "password": "Größe 🦔 und Ähre"}, "user { id }")
-    wrong = await door.change("login", {"login": "alice", "password": "Größe 🦔 und ähre"}, "user { id }")
+async def test_the_letter_case_of_a_unicode_password_counts(client: Client, admin: Person, alice: Person) -> None:
+    await set_password(client, admin, alice, "Größe 🦔 und Ähre")
+    right = await client.mutate("login", {"login": "alice", "password": "Größe 🦔 und Ähre"}, "user { id }")
+    wrong = await client.mutate("login", {"login": "alice", "password": "Größe 🦔 und ähre"}, "user { id }")
     assert right == {"user": {"id": alice.id}, "errors": []}
-    assert wrong["user"] is None
+    assert (wrong["user"], [error["code"] for error in wrong["errors"]]) == (None, ["WRONG_CREDENTIALS"])
 
 
-async def test_a_login_is_one_audit_event_of_the_one_who_signed_in(door: Door, alice: Person) -> None:
-    made = await door.change("login", {"login": "alice", "password": PASSWORD}, "session { id }")
-    found = await door.data(
-        "{ me { version auditEvents(first: 1) { nodes { event actor { id } credential target { id } ip } } } }",
+async def test_a_login_writes_one_audit_event_of_the_user(client: Client, alice: Person) -> None:
+    events = (await client.rows("SELECT count(*) FROM audit_events"))[0]["count"]
+    payload = await client.mutate("login", {"login": "alice", "password": PASSWORD}, "session { id device expiresAt }")
+    session = payload["session"]
+    found = await client.data(
+        """{ me { version auditEvents(first: 1) { nodes {
+          event actorId actor { id } credential targetId targetType target { id } ip changes } } } }""",
         by=alice,
     )
-    assert found["me"]["auditEvents"]["nodes"] == [
-        {
-            "event": "session.create",
-            "actor": {"id": alice.id},
-            "credential": f"session:{made['session']['id']}",
-            "target": {"id": made["session"]["id"]},
-            "ip": "192.0.2.1",
-        }
-    ]
-    assert found["me"]["version"] == 1, "a login is no change of the account"
+    [event] = found["me"]["auditEvents"]["nodes"]
+    changes = event.pop("changes")
+    assert event == {
+        "event": "session.create",
+        "actorId": alice.id,
+        "actor": {"id": alice.id},
+        "credential": f"session:{session['id']}",
+        "targetId": session["id"],
+        "targetType": "Session",
+        "target": {"id": session["id"]},
+        "ip": "192.0.2.1",
+    }
+    assert set(changes) == {"ip", "device", "userAgent", "userId", "expiresAt", "lastSeenAt"}
+    assert {change["old"] for change in changes.values()} == {None}
+    assert (changes["device"]["new"], changes["userId"]["new"]) == (session["device"], alice.id)
+    assert found["me"]["version"] == 1, "a login does not change the version of the user"
+    assert (await client.rows("SELECT count(*) FROM audit_events"))[0]["count"] == events + 1
 
 
-async def test_a_hash_of_older_parameters_is_made_anew_at_the_next_login(door: Door, alice: Person) -> None:
+async def test_a_hash_with_old_parameters_is_replaced_at_the_next_login(client: Client, alice: Person) -> None:
     old = argon2.PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(PASSWORD)
-    await door.rows("UPDATE credentials SET password_hash = $2 WHERE user_id = $1", alice.id, old)
-    await door.change("login", {"login": "alice", "password": PASSWORD}, "token")
-    [row] = await door.rows("SELECT password_hash FROM credentials WHERE user_id = $1", alice.id)
+    await client.rows("UPDATE credentials SET password_hash = $2 WHERE user_id = $1", alice.id, old)
+    await client.mutate("login", {"login": "alice", "password": PASSWORD}, "token")
+    [row] = await client.rows("SELECT password_hash FROM credentials WHERE user_id = $1", alice.id)
     assert row["password_hash"].startswith("$argon2id$v=19$m=19456,t=2,p=1$")
-    assert (await door.change("login", {"login": "alice", "password": PASSWORD}, "token"))["errors"] == []
+    assert (await client.mutate("login", {"login": "alice", "password": PASSWORD}, "token"))["errors"] == []
 
 
-async def test_parallel_logins_open_a_session_each(door: Door, alice: Person) -> None:
-    logins = [door.change("login", {"login": "alice", "password": PASSWORD}, "token session { id }") for _ in range(8)]
-    made = await asyncio.gather(*logins)
-    assert len({login["token"] for login in made}) == len({login["session"]["id"] for login in made}) == 8
-    for login in made:
-        assert await door.data("{ me { id } }", by=login["token"]) == {"me": {"id": alice.id}}
+async def test_parallel_logins_create_a_session_each(client: Client, alice: Person) -> None:
+    credentials = {"login": "alice", "password": PASSWORD}
+    logins = [client.mutate("login", credentials, "token session { id }") for _ in range(8)]
+    payloads = await asyncio.gather(*logins)
+    assert len({login["token"] for login in payloads}) == len({login["session"]["id"] for login in payloads}) == 8
+    for login in payloads:
+        assert await client.data("{ me { id } }", by=login["token"]) == {"me": {"id": alice.id}}
 
 
-async def test_a_document_goes_on_as_the_one_who_signed_in(door: Door, alice: Person, bob: Person) -> None:
+async def test_fields_after_a_login_run_as_the_user_who_signed_in(client: Client, alice: Person, bob: Person) -> None:
     document = """mutation ($alice: LoginInput!, $bob: LoginInput!) {
       first: login(input: $alice) { user { email } }
       second: login(input: $bob) { user { email } }
       logout { endedSessions }
     }"""
     variables = {"alice": {"login": "alice", "password": PASSWORD}, "bob": {"login": "bob", "password": PASSWORD}}
-    assert await door.data(document, variables) == {
+    assert await client.data(document, variables) == {
         "first": {"user": {"email": "alice@roster.test"}},
         "second": {"user": {"email": "bob@roster.test"}},
         "logout": {"endedSessions": 1},
     }
-    sessions = await door.rows("SELECT user_id FROM sessions WHERE ended_at IS NOT NULL")
+    sessions = await client.rows("SELECT user_id FROM sessions WHERE ended_at IS NOT NULL")
     assert [row["user_id"] for row in sessions] == [bob.id]
     assert alice.id != bob.id

@@ -1,9 +1,10 @@
-"""Does the schema come to be in one way only, whoever migrates, however often, and however many at once?"""
+"""Migrations: applied once and in order, also by several processes at once, and only if the history fits."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,9 +13,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from service import statements
-from service.database import Database
-from service.migrations import MIGRATIONS, MigrationError, files, migrate, status
+from service.database import statements
+from service.database.connection import Database
+from service.database.migrations import MIGRATIONS, MigrationError, files, migrate, status
 from tests.conftest import dropped, in_maintenance, named
 
 NAMES = [path.name for path in sorted(MIGRATIONS.glob("*.sql"))]
@@ -22,7 +23,7 @@ NAMES = [path.name for path in sorted(MIGRATIONS.glob("*.sql"))]
 
 @pytest.fixture
 async def empty_url(server_url: str) -> AsyncIterator[str]:
-    """A database with nothing in it."""
+    """Return an empty database."""
     name = f"roster_empty_{os.getpid()}"
     await in_maintenance(server_url, f"CREATE DATABASE {name}")
     try:
@@ -33,12 +34,13 @@ async def empty_url(server_url: str) -> AsyncIterator[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of the migrations, to be spoilt."""
+    """Return a copy of the migrations that a test may change."""
     return Path(shutil.copytree(MIGRATIONS, tmp_path / "migrations"))
 
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[Database]:
+    """Return a connected database."""
     database = Database(url, statements.load())
     await database.connect()
     try:
@@ -55,7 +57,7 @@ async def test_an_empty_database_gets_every_migration_once(empty_url: str) -> No
         assert [(item.name, item.applied) for item in await status(database)] == [(name, True) for name in NAMES]
 
 
-async def test_of_several_who_migrate_at_once_one_does(empty_url: str) -> None:
+async def test_of_several_processes_that_migrate_at_once_one_applies_the_migrations(empty_url: str) -> None:
     async with connected(empty_url) as one, connected(empty_url) as two, connected(empty_url) as three:
         found = await asyncio.gather(*(migrate(database) for database in (one, two, three)))
     assert sorted([item.name for item in applied] for applied in found) == [[], [], NAMES]
@@ -69,7 +71,7 @@ async def test_a_later_migration_is_added_to_an_older_database(empty_url: str, f
         assert [item.name for item in await migrate(database, folder)] == [later.name]
 
 
-async def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str, folder: Path) -> None:
+async def test_a_failed_migration_changes_nothing(empty_url: str, folder: Path) -> None:
     async with connected(empty_url) as database:
         await migrate(database, folder)
         later = folder / f"{len(NAMES) + 1:04}_add_nicknames.sql"
@@ -81,38 +83,42 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str, fold
         assert [item.name for item in await migrate(database, folder)] == [later.name]
 
 
-async def test_a_file_that_was_edited_after_it_was_applied_is_refused(empty_url: str, folder: Path) -> None:
+async def test_a_file_that_was_changed_after_it_was_applied_is_rejected(empty_url: str, folder: Path) -> None:
     async with connected(empty_url) as database:
         await migrate(database, folder)
-        edited = folder / NAMES[2]
-        edited.write_text(edited.read_text(encoding="utf-8") + "-- a harmless word\n", encoding="utf-8")
+        changed = folder / NAMES[2]
+        changed.write_text(changed.read_text(encoding="utf-8") + "-- a comment\n", encoding="utf-8")
         for work in (migrate, status):
             with pytest.raises(MigrationError, match=rf"^{NAMES[2]} was changed after it was applied as {NAMES[2]}$"):
                 await work(database, folder)
 
 
-async def test_a_database_of_a_newer_version_is_refused(empty_url: str, folder: Path) -> None:
+async def test_a_database_of_a_newer_version_is_rejected(empty_url: str, folder: Path) -> None:
     async with connected(empty_url) as database:
         await migrate(database)
         (folder / NAMES[-1]).unlink()
-        with pytest.raises(MigrationError, match="the database is from a newer version of the service"):
+        message = (
+            rf"^the database is from a newer version of the service: it has migration {len(NAMES):04}, "
+            rf"this version ends at {len(NAMES) - 1:04}$"
+        )
+        with pytest.raises(MigrationError, match=message):
             await migrate(database, folder)
 
 
-def test_a_gap_between_the_numbers_is_refused(folder: Path) -> None:
+def test_a_gap_between_the_numbers_is_rejected(folder: Path) -> None:
     (folder / NAMES[1]).unlink()
     with pytest.raises(MigrationError, match=rf"^{NAMES[2]} should have the number 0002$"):
         files(folder)
 
 
-def test_a_number_that_stands_twice_is_refused(folder: Path) -> None:
+def test_a_number_that_is_used_twice_is_rejected(folder: Path) -> None:
     (folder / "0002_another.sql").write_text("SELECT 1;", encoding="utf-8")
-    with pytest.raises(MigrationError, match="should have the number 0003"):
+    with pytest.raises(MigrationError, match=r"^0002_\w+\.sql should have the number 0003$"):
         files(folder)
 
 
 @pytest.mark.parametrize("name", ["7_short.sql", "0007.sql", "0007_Upper.sql", "0007-dashes.sql", "readme.sql"])
-def test_a_name_that_does_not_say_what_is_refused(folder: Path, name: str) -> None:
+def test_a_file_name_of_another_form_is_rejected(folder: Path, name: str) -> None:
     (folder / name).write_text("SELECT 1;", encoding="utf-8")
-    with pytest.raises(MigrationError, match=rf"^{name} is no migration name"):
+    with pytest.raises(MigrationError, match=rf"^{re.escape(name)} is not a migration name: NNNN_what\.sql$"):
         files(folder)

@@ -1,4 +1,4 @@
-"""Does the catalogue hold the permissions that the contract and the replaced panels use?"""
+"""The catalogue of permissions: complete, described, and used."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from service.permissions import (
+from service.access.permissions import (
     ACCOUNT,
     ADMIN,
     ALIASES,
@@ -18,36 +18,34 @@ from service.permissions import (
     PermissionKind,
     canonical,
 )
+from service.schema import RULES
+from tests.conftest import Client, Person
 
 
 def dotted(table: str) -> set[str]:
-    """The names of a table whose lines read `resource: action action`."""
+    """Return the names of a table with lines `resource: action action`."""
     lines = (line.split(": ") for line in table.strip().splitlines())
     return {f"{resource.strip()}.{action}" for resource, actions in lines for action in actions.split()}
 
 
-# The names in the contract's @access directives. They are API: a role or key that holds one must keep its meaning.
-CONTRACT_ADMIN = dotted("""
+# The names are a part of the API: a role or key that has one must keep its meaning
+KNOWN_ADMIN = dotted("""
     audit: read
-    ips: assign read
     plans: create delete update
     roles: create delete read update
     servers: create delete read update
-    settings: read update
-    users: billing create credentials delete impersonate password plan read sessions suspend two-factor update
-    wallets: adjust read
+    users: billing create credentials delete password plan read sessions suspend update
 """)
-CONTRACT_ACCOUNT = dotted("""
-    account: email password read two-factor update
+KNOWN_ACCOUNT = dotted("""
+    account: password read update
     activity: read
     api-keys: create delete read update
     servers: read
     sessions: delete read
     ssh-keys: create delete read update
-    wallets: create read
 """)
 
-# Pterodactyl's subuser permissions, app/Models/Permission.php.
+# The subuser permissions of Pterodactyl, app/Models/Permission.php
 PTERODACTYL = dotted("""
     activity: read
     allocation: create delete read update
@@ -63,36 +61,53 @@ PTERODACTYL = dotted("""
 """)
 
 
+def required() -> set[str]:
+    """Return the permissions that fields of the schema require."""
+    return {name for rule in RULES.values() for name in (rule.any, rule.own) if name}
+
+
+def test_every_admin_and_account_permission_is_required_by_a_field() -> None:
+    assert (ADMIN | ACCOUNT) - required() == set()
+
+
+async def test_the_built_in_roles_have_permissions_of_the_catalogue(client: Client, root: Person) -> None:
+    roles = (await client.data("{ roles { name builtin permissions } }", by=root))["roles"]
+    by_name = {role["name"]: set(role["permissions"]) for role in roles if role["builtin"]}
+    assert by_name.keys() == {"USER", "STAFF", "ADMIN", "ROOT"}
+    assert (by_name["USER"], by_name["ADMIN"], by_name["ROOT"]) == (set(), set(ADMIN), set(ADMIN))
+    assert by_name["STAFF"] < ADMIN
+
+
 def names_of(kind: PermissionKind) -> list[str]:
     return [info.name for info in CATALOGUE if info.kind is kind]
 
 
-def test_the_admin_permissions_are_those_of_the_contract() -> None:
-    assert ADMIN == CONTRACT_ADMIN
+def test_the_admin_permissions_keep_their_names() -> None:
+    assert ADMIN == KNOWN_ADMIN
 
 
-def test_the_account_permissions_are_those_of_the_contract() -> None:
-    assert ACCOUNT == CONTRACT_ACCOUNT
+def test_the_account_permissions_keep_their_names() -> None:
+    assert ACCOUNT == KNOWN_ACCOUNT
 
 
-def test_the_server_permissions_are_the_forty_of_pterodactyl() -> None:
+def test_the_server_permissions_are_those_of_pterodactyl() -> None:
     assert SERVER == PTERODACTYL
     assert len(SERVER) == 40
 
 
 @pytest.mark.parametrize("kind", PermissionKind)
-def test_a_kind_lists_each_of_its_names_once_in_alphabetical_order(kind: PermissionKind) -> None:
+def test_the_names_of_a_kind_are_unique_and_sorted(kind: PermissionKind) -> None:
     assert names_of(kind) == sorted(set(names_of(kind)))
 
 
-def test_the_catalogue_lists_every_name_of_the_three_sets() -> None:
+def test_the_catalogue_has_every_name_of_the_three_sets() -> None:
     assert set(names_of(PermissionKind.ADMIN)) == ADMIN
     assert set(names_of(PermissionKind.ACCOUNT)) == ACCOUNT
     assert set(names_of(PermissionKind.SERVER)) == SERVER
     assert {info.name for info in CATALOGUE} == NAMES
 
 
-def test_the_kinds_follow_each_other_without_mixing() -> None:
+def test_the_catalogue_is_sorted_by_kind() -> None:
     changes = [(a.kind, b.kind) for a, b in pairwise(CATALOGUE) if a.kind is not b.kind]
     assert changes == [
         (PermissionKind.ADMIN, PermissionKind.ACCOUNT),
@@ -100,25 +115,25 @@ def test_the_kinds_follow_each_other_without_mixing() -> None:
     ]
 
 
-def test_a_name_that_two_kinds_share_says_something_else_in_each() -> None:
+def test_a_name_that_two_kinds_share_has_two_descriptions() -> None:
     shared = (ADMIN & ACCOUNT) | (ACCOUNT & SERVER) | (ADMIN & SERVER)
-    assert shared == {"activity.read", "servers.read", "wallets.read"}
+    assert shared == {"activity.read", "servers.read"}
     for name in shared:
         described = [info.description for info in CATALOGUE if info.name == name]
         assert len(described) == len(set(described)) == 2
 
 
 @pytest.mark.parametrize("info", CATALOGUE, ids=lambda info: f"{info.kind.name}-{info.name}")
-def test_an_entry_is_worded_for_people(info: PermissionInfo) -> None:
+def test_an_entry_has_a_readable_description_and_group(info: PermissionInfo) -> None:
     assert re.fullmatch(r"[A-Z][^.]{8,}[^. ]", info.description)
     assert re.fullmatch(r"[A-Z]\w+( \w+)?", info.group)
 
 
-def test_an_alias_never_hides_a_name_of_the_catalogue() -> None:
+def test_an_alias_is_not_a_name_of_the_catalogue() -> None:
     assert not ALIASES.keys() & NAMES
 
 
-def test_an_alias_leads_to_a_server_permission() -> None:
+def test_an_alias_stands_for_a_server_permission() -> None:
     assert set(ALIASES.values()) <= SERVER
 
 
@@ -140,7 +155,7 @@ def test_a_known_permission_has_a_canonical_name(given: str, expected: str) -> N
 
 @pytest.mark.parametrize(
     "name",
-    # Rights of Calagopus that no right here equals, a misspelling of a known panel manual, and near misses.
+    # Permissions of Calagopus without a counterpart, a name from a manual that does not exist, and similar names
     [
         "backups.update",
         "databases.recreate",

@@ -1,9 +1,10 @@
-"""Which values does each scalar take and refuse, written into the document or sent as variables?"""
+"""Values that each scalar accepts and rejects, as literals and as variables."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 
 import pytest
 import strawberry
@@ -11,20 +12,12 @@ from graphql import SourceLocation
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionResult
 
-from service.scalars import (
-    CIDR,
-    JSON,
-    SCALARS,
-    URL,
-    BigInt,
-    CountryCode,
-    IPAddress,
-    Permission,
-)
+from service.errors import ApiError
+from service.scalars import CIDR, JSON, SCALARS, URL, BigInt, CountryCode, IPAddress, Permission
 
 
 def typed(value: object) -> str:
-    """What the resolver got: its Python type and its value."""
+    """Return what a resolver received: the Python type and the value."""
     return f"{type(value).__name__} {value}"
 
 
@@ -73,7 +66,7 @@ class Query:
 
 schema = strawberry.Schema(Query, config=StrawberryConfig(scalar_map=SCALARS))
 
-# Field name of Query and name of its scalar.
+# The name of the field of Query, and of its scalar
 BIG_INT = ("bigInt", "BigInt")
 CIDR_ = ("cidr", "CIDR")
 COUNTRY = ("countryCode", "CountryCode")
@@ -123,10 +116,11 @@ NUL = "\x00"
 
 
 def each(scalar: tuple[str, str], *values: object) -> list[tuple[tuple[str, str], object]]:
+    """Return the scalar with each of the values."""
     return [(scalar, value) for value in values]
 
 
-REFUSED = [
+REJECTED = [
     *each(BIG_INT, 9007199254740992, -9007199254740992, 1.5, True, "1", [], 1e300),
     *each(CIDR_, "192.0.2.7/24", "192.0.2.0/33", "2001:db8::1/32", "192.0.2.0/255.255.255.0", "192.0.2.0/", "/24", ""),
     *each(CIDR_, "192.0.2.0/-1", "192.0.2.0/\u0668", "fe80::1%eth0/64", "192.0.02.0/24", " 192.0.2.0/24", 3221225984),
@@ -159,7 +153,7 @@ PARAMETERS = ("scalar", "value", "expected")
 
 
 def literal(value: object) -> str:
-    """The GraphQL literal of a JSON value."""
+    """Return the GraphQL literal of a JSON value."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {literal(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
@@ -168,12 +162,14 @@ def literal(value: object) -> str:
 
 
 def with_literal(scalar: tuple[str, str], text: str) -> ExecutionResult:
+    """Return the result of a query with the literal in the document."""
     result = schema.execute_sync(f"{{ {scalar[0]}(value: {text}) }}")
     assert isinstance(result, ExecutionResult)
     return result
 
 
 def with_variable(scalar: tuple[str, str], value: object) -> ExecutionResult:
+    """Return the result of a query with the value as a variable."""
     field, name = scalar
     result = schema.execute_sync(f"query ($value: {name}!) {{ {field}(value: $value) }}", {"value": value})
     assert isinstance(result, ExecutionResult)
@@ -181,28 +177,26 @@ def with_variable(scalar: tuple[str, str], value: object) -> ExecutionResult:
 
 
 @pytest.mark.parametrize(PARAMETERS, ACCEPTED)
-def test_a_good_value_in_the_document_reaches_the_resolver(
-    scalar: tuple[str, str], value: object, expected: str
-) -> None:
+def test_a_valid_literal_reaches_the_resolver(scalar: tuple[str, str], value: object, expected: str) -> None:
     result = with_literal(scalar, literal(value))
     assert (result.data, result.errors) == ({scalar[0]: expected}, None)
 
 
 @pytest.mark.parametrize(PARAMETERS, ACCEPTED)
-def test_a_good_variable_reaches_the_resolver(scalar: tuple[str, str], value: object, expected: str) -> None:
+def test_a_valid_variable_reaches_the_resolver(scalar: tuple[str, str], value: object, expected: str) -> None:
     result = with_variable(scalar, value)
     assert (result.data, result.errors) == ({scalar[0]: expected}, None)
 
 
-@pytest.mark.parametrize(PARAMETERS[:2], REFUSED)
-def test_a_bad_value_in_the_document_is_bad_user_input(scalar: tuple[str, str], value: object) -> None:
+@pytest.mark.parametrize(PARAMETERS[:2], REJECTED)
+def test_an_invalid_literal_is_bad_user_input(scalar: tuple[str, str], value: object) -> None:
     result = with_literal(scalar, literal(value))
     assert result.data is None
     assert [error.extensions for error in result.errors or []] == [{"code": "BAD_USER_INPUT"}]
 
 
-@pytest.mark.parametrize(PARAMETERS[:2], REFUSED)
-def test_a_bad_variable_is_bad_user_input(scalar: tuple[str, str], value: object) -> None:
+@pytest.mark.parametrize(PARAMETERS[:2], REJECTED)
+def test_an_invalid_variable_is_bad_user_input(scalar: tuple[str, str], value: object) -> None:
     result = with_variable(scalar, value)
     assert result.data is None
     assert [error.extensions for error in result.errors or []] == [{"code": "BAD_USER_INPUT"}]
@@ -214,21 +208,30 @@ def test_an_unpaired_surrogate_is_bad_user_input(scalar: tuple[str, str]) -> Non
     assert [error.extensions for error in result.errors or []] == [{"code": "BAD_USER_INPUT"}]
 
 
-def test_a_refusal_says_where_and_what_but_not_the_value() -> None:
+def test_an_error_has_the_expected_form_and_the_place_but_not_the_value() -> None:
     (error,) = with_variable(DATE, "hunter2").errors or []
-    assert error.message == "Variable '$value' has invalid value: Expected a date, like \"2026-03-01\""
+    assert error.message == "Variable '$value' has invalid value: Expected a date, like \"2026-03-01\"."
     (error,) = with_literal(DATE, '"hunter2"').errors or []
-    assert error.message == 'Expected a date, like "2026-03-01"'
+    assert error.message == 'Expected a date, like "2026-03-01".'
     assert error.locations == [SourceLocation(1, 15)]
 
 
-def test_host_bits_are_refused_with_the_right_network() -> None:
+@pytest.mark.parametrize(PARAMETERS[:2], REJECTED)
+def test_the_message_of_every_rejection_is_a_sentence(scalar: tuple[str, str], value: object) -> None:
+    parse = next(item.parse_value for item in SCALARS.values() if item.name == scalar[1])
+    assert parse is not None
+    with pytest.raises(ApiError) as raised:
+        parse(value)
+    assert re.fullmatch(r"[A-Z].*[.?]", raised.value.message)
+
+
+def test_host_bits_are_rejected_with_the_right_network() -> None:
     (error,) = with_literal(CIDR_, '"192.0.2.77/28"').errors or []
-    assert error.message == "The address has bits set beyond its prefix length; the network is 192.0.2.64/28"
+    assert error.message == "The network has host bits set; did you mean 192.0.2.64/28?"
 
 
 @pytest.mark.parametrize("scalar", [COUNTRY, PERMISSION, JSON_])
-def test_an_enum_name_is_no_string(scalar: tuple[str, str]) -> None:
+def test_an_enum_value_is_not_a_string(scalar: tuple[str, str]) -> None:
     (error,) = with_literal(scalar, "AT").errors or []
     assert error.extensions == {"code": "BAD_USER_INPUT"}
 
@@ -241,7 +244,7 @@ def test_json_of_sixteen_levels_is_accepted_and_of_seventeen_is_not() -> None:
         assert [error.extensions for error in result.errors or []] == [{"code": "BAD_USER_INPUT"}]
 
 
-def test_json_in_the_document_may_hold_null_and_variables() -> None:
+def test_a_json_literal_may_contain_null_and_variables() -> None:
     document = """query ($day: Date, $rest: JSON, $absent: JSON) {
         json(value: {day: $day, list: [null, $rest], absent: $absent})
     }"""
@@ -250,19 +253,19 @@ def test_json_in_the_document_may_hold_null_and_variables() -> None:
     assert result.data == {"json": '{"day": "2026-03-01", "list": [null, {"deep": [true]}]}'}
 
 
-def test_a_bad_value_behind_a_variable_inside_json_is_refused() -> None:
+def test_an_invalid_variable_inside_a_json_literal_is_rejected() -> None:
     result = schema.execute_sync("query ($rest: JSON) { json(value: {a: $rest}) }", {"rest": NUL})
     assert [error.extensions for error in result.errors or []] == [{"code": "BAD_USER_INPUT"}]
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan"), {NUL: 1}, object(), (1,), b"bytes"])
-def test_what_cannot_be_kept_as_json_is_refused(value: object) -> None:
+def test_a_value_that_cannot_be_stored_as_json_is_rejected(value: object) -> None:
     (error,) = with_variable(JSON_, value).errors or []
     assert error.extensions == {"code": "BAD_USER_INPUT"}
 
 
 @pytest.mark.parametrize("digits", [22, 5000])
-def test_an_integer_of_any_length_is_refused_as_input(digits: int) -> None:
+def test_a_long_integer_is_rejected_as_input(digits: int) -> None:
     for scalar in (BIG_INT, JSON_):
         (error,) = with_literal(scalar, "9" * digits).errors or []
         assert error.extensions == {"code": "BAD_USER_INPUT"}

@@ -1,4 +1,4 @@
-"""What is kept of a secret: a hash; and where it is told: in one answer, no log line, no event, no list."""
+"""Secrets: only hashes are stored, and a secret is in one response, but in no log line, event, or list."""
 
 from __future__ import annotations
 
@@ -8,90 +8,127 @@ import json
 
 import pytest
 
-from service.secrets import visible_prefix
-from tests.conftest import PASSWORD, Door, Person
+from service.credentials.tokens import visible_prefix
+from tests.conftest import PASSWORD, Client, Person
 
-EVENTS = "{ auditEvents(first: 100) { nodes { event changes credential requestId } } }"
+NEW = "a-quite-unusual-walrus-77"
+EVENTS = "{ auditEvents(first: 100) { nodes { event changes credential requestId actorId targetId targetType } } }"
 CREDENTIALS = """{ me { sessions { nodes { id userAgent device } } apiKeys { nodes { id name prefix } }
   auditEvents(first: 100) { nodes { event changes } } } }"""
 
 
-async def everything(door: Door) -> str:
-    """Every value of every column of every table, as text."""
-    tables = await door.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+async def everything(client: Client) -> str:
+    """Return every value of every column of every table, as text."""
+    tables = await client.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
     assert {"users", "credentials", "session_tokens", "api_key_secrets", "audit_events"} <= {row[0] for row in tables}
-    kept = []
+    stored = []
     for [table] in tables:
-        rows = await door.rows(f'SELECT CAST(to_jsonb(t) AS text) FROM "{table}" AS t')  # noqa: S608
-        kept += [f"{table}: {row[0]}" for row in rows]
-    return "\n".join(kept)
+        rows = await client.rows(f'SELECT CAST(to_jsonb(t) AS text) FROM "{table}" AS t')  # noqa: S608
+        stored += [f"{table}: {row[0]}" for row in rows]
+    return "\n".join(stored)
 
 
 def spellings(secret: str) -> list[str]:
-    """The secret as it could stand in a column: as it is, as bytes, encoded, or without its prefix."""
+    """Return the forms that a secret could have in a column: as it is, as bytes, encoded, or without its prefix."""
     raw = secret.encode()
     body = secret.split("_", 1)[-1]
     return [secret, body, raw.hex(), base64.b64encode(raw).decode().rstrip("="), base64.urlsafe_b64encode(raw).decode()]
 
 
-async def use_every_secret(door: Door, admin: Person, alice: Person) -> dict[str, str]:
-    """Secrets by what they are, each of them told by now to whom it belongs."""
+async def use_every_secret(client: Client, admin: Person, alice: Person) -> dict[str, str]:
+    """Return secrets of every kind by name; each was in the one response that shows it."""
     secrets = {"template session": alice.token, "template password": PASSWORD}
     login = {"login": "alice", "password": PASSWORD}
-    secrets["session"] = (await door.change("login", login, "token", by=alice))["token"]
-    secrets["refused password"] = "this-was-never-anybodys-91"
-    await door.change("login", login | {"password": secrets["refused password"]}, "token")
+    secrets["session"] = (await client.mutate("login", login, "token", by=alice))["token"]
+    secrets["wrong password"] = "the-password-of-no-user-91"
+    await client.mutate("login", login | {"password": secrets["wrong password"]}, "token")
     value = {"name": "deploy", "permissions": ["account.read", "api-keys.update"]}
-    made = await door.change("createApiKey", value, "secret apiKey { id }", by=alice)
-    secrets["rotated API key"] = made["secret"]
-    rotation = {"id": made["apiKey"]["id"], "graceSeconds": 600}
-    secrets["API key"] = (await door.change("rotateApiKey", rotation, "secret", by=made["secret"]))["secret"]
+    created = await client.mutate("createApiKey", value, "secret apiKey { id }", by=alice)
+    secrets["rotated API key"] = created["secret"]
+    rotation = {"id": created["apiKey"]["id"], "graceSeconds": 600}
+    secrets["API key"] = (await client.mutate("rotateApiKey", rotation, "secret", by=created["secret"]))["secret"]
     secrets["own new password"] = "a-quite-new-horse-1723"
     change = {"currentPassword": PASSWORD, "newPassword": secrets["own new password"]}
-    assert await door.change("changePassword", change, "", by=alice) == {"errors": []}
-    secrets["first password"] = "somebody-elses-lamp-88"
+    assert await client.mutate("changePassword", change, "", by=alice) == {"errors": []}
+    secrets["first password"] = "another-users-lamp-88"
     carol = {"username": "carol", "password": secrets["first password"], "idempotencyKey": "order-4711-key"}
-    made = await door.change("createUser", carol, "user { id }", by=admin)
+    created = await client.mutate("createUser", carol, "user { id }", by=admin)
     secrets["set password"] = "and-yet-another-lamp-89"
-    await door.change("setPassword", {"userId": made["user"]["id"], "password": secrets["set password"]}, "", by=admin)
+    value = {"userId": created["user"]["id"], "password": secrets["set password"]}
+    assert await client.mutate("setPassword", value, "", by=admin) == {"errors": []}
     for name in ("API key", "rotated API key"):
-        assert (await door.data("{ me { email } }", by=secrets[name]))["me"]["email"] == "alice@roster.test"
+        assert (await client.data("{ me { email } }", by=secrets[name]))["me"]["email"] == "alice@roster.test"
     return secrets
 
 
-async def test_no_table_holds_a_secret(door: Door, admin: Person, alice: Person) -> None:
-    secrets = await use_every_secret(door, admin, alice)
-    kept = await everything(door)
+async def test_no_table_contains_a_secret(client: Client, admin: Person, alice: Person) -> None:
+    secrets = await use_every_secret(client, admin, alice)
+    stored = await everything(client)
     for name, secret in secrets.items():
         for spelling in spellings(secret):
-            assert spelling not in kept, name
+            assert spelling not in stored, name
     for name in ("session", "API key", "rotated API key"):
-        assert hashlib.sha256(secrets[name].encode()).hexdigest() in kept, "only its hash is kept"
+        assert hashlib.sha256(secrets[name].encode()).hexdigest() in stored, "only the hash is stored"
 
 
-async def test_passwords_are_kept_as_argon2id_with_a_salt_each(door: Door, admin: Person, alice: Person) -> None:
-    await use_every_secret(door, admin, alice)
-    hashes = [row["password_hash"] for row in await door.rows("SELECT password_hash FROM credentials")]
+async def test_passwords_are_stored_as_argon2id_with_a_salt_each(client: Client, admin: Person, alice: Person) -> None:
+    await use_every_secret(client, admin, alice)
+    hashes = [row["password_hash"] for row in await client.rows("SELECT password_hash FROM credentials")]
     assert len(hashes) == len(set(hashes)) == 6
     assert all(text.startswith("$argon2id$v=19$m=19456,t=2,p=1$") for text in hashes)
 
 
-async def test_no_later_answer_tells_a_secret(door: Door, admin: Person, root: Person, alice: Person) -> None:
-    secrets = await use_every_secret(door, admin, alice)
-    told = json.dumps([await door.data(EVENTS, by=root), await door.data(CREDENTIALS, by=alice)])
+async def test_users_with_the_same_password_have_different_hashes(client: Client, root: Person) -> None:
+    for username in ("carol", "dave"):
+        await client.mutate("createUser", {"username": username, "password": NEW}, "user { id }", by=root)
+    rows = await client.rows(
+        "SELECT password_hash FROM credentials JOIN users ON users.id = user_id WHERE username IN ('carol', 'dave')"
+    )
+    hashes = {row["password_hash"] for row in rows}
+    assert len(hashes) == 2
+    assert all(item.startswith("$argon2id$v=19$m=19456,t=2,p=1$") for item in hashes)
+
+
+async def test_no_later_response_contains_a_secret(client: Client, admin: Person, root: Person, alice: Person) -> None:
+    secrets = await use_every_secret(client, admin, alice)
+    shown = json.dumps([await client.data(EVENTS, by=root), await client.data(CREDENTIALS, by=alice)])
     for name, secret in secrets.items():
-        assert all(spelling not in told for spelling in spellings(secret)), name
-    assert visible_prefix(secrets["API key"]) in told, "what one recognises a key by is shown"
-    assert "[redacted]" in told
+        assert all(spelling not in shown for spelling in spellings(secret)), name
+    assert visible_prefix(secrets["API key"]) in shown, "the start of an API key is shown, to recognize it"
+    assert "[redacted]" in shown
 
 
-async def test_no_log_line_holds_a_secret(
-    door: Door, admin: Person, alice: Person, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("password", ["12345678", "walr-77", NEW])
+async def test_no_response_contains_a_password(client: Client, root: Person, bob: Person, password: str) -> None:
+    for field, value, by in (
+        ("changePassword", {"currentPassword": PASSWORD, "newPassword": password}, bob),
+        ("createUser", {"username": "carol", "password": password}, root),
+        ("updateUser", {"id": bob.id, "password": password}, root),
+        ("setPassword", {"userId": bob.id, "password": password}, root),
+        ("setPassword", {"userId": root.id, "password": password}, root),
+        ("login", {"login": "carol", "password": password}, root),
+    ):
+        call = f"{field}(input: $input) {{ user {{ id }} errors {{ code message }} }}"
+        response = await client.http.post(
+            "/graphql",
+            json={
+                "query": f"mutation ($input: {field[0].upper()}{field[1:]}Input!) {{ {call} }}",
+                "variables": {"input": value},
+            },
+            headers={"authorization": f"Bearer {by.token}"},
+        )
+        assert (response.status_code, "data" in response.json(), "errors" in response.json()) == (200, True, False)
+        for secret in (password, PASSWORD, "argon2"):
+            assert secret not in response.text
+
+
+async def test_no_log_line_contains_a_secret(
+    client: Client, admin: Person, alice: Person, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    secrets = await use_every_secret(door, admin, alice)
+    secrets = await use_every_secret(client, admin, alice)
     for query in ("{ me { nonsense } }", "{", 'mutation { login(input: {login: "alice", password: 7}) { token } }'):
-        await door.ask(query, by=secrets["API key"])
-    await door.http.get("/graphql", params={"query": '{ user(by: {email: "bob@roster.test"}) { id } }'})
+        await client.execute(query, by=secrets["API key"])
+    await client.http.get("/graphql", params={"query": '{ user(by: {email: "bob@roster.test"}) { id } }'})
     logged = "".join(capsys.readouterr())
     assert logged.count("/graphql") >= 12, "every request was logged"
     for name, secret in secrets.items():

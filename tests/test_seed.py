@@ -1,4 +1,4 @@
-"""Does `seed` fill a database with rows that the service could have made itself, and the same ones each time?"""
+"""The command `seed`: its rows are valid for the service, and the same in every database."""
 
 # ruff: noqa: S608  (tables and conditions are those of this file)
 
@@ -16,12 +16,14 @@ from typing import Any
 
 import asyncpg
 import pytest_asyncio
+from iso3166 import countries_by_alpha2
 
-from service import formats, names
-from service.permissions import ACCOUNT, SERVER
-from service.seed_rows import TABLES
-from service.ssh import parse_public_key
-from tests.conftest import REPOSITORY, Door, dropped, in_maintenance, named
+from service.access.permissions import ACCOUNT, SERVER
+from service.credentials.ssh_keys import parse_public_key
+from service.devices import device_name
+from service.identifiers import UsernamePolicy, email_problems, username_problems
+from service.seeding.rows import TABLES
+from tests.conftest import REPOSITORY, Client, dropped, in_maintenance, named
 
 DAY = dt.datetime(2025, 6, 1, tzinfo=dt.UTC)
 USERS = 3_000
@@ -31,7 +33,7 @@ INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 
 
 
 async def seed(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """What the command answers."""
+    """Run the command to its end."""
     return await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "service", "seed", *arguments],
@@ -45,6 +47,7 @@ async def seed(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 async def rows(url: str, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+    """Return the rows of a statement."""
     connection = await asyncpg.connect(url)
     try:
         return list(await connection.fetch(sql, *arguments))
@@ -53,11 +56,13 @@ async def rows(url: str, sql: str, *arguments: Any) -> list[asyncpg.Record]:
 
 
 async def value(url: str, sql: str, *arguments: Any) -> Any:
+    """Return the first value of a statement."""
     return (await rows(url, sql, *arguments))[0][0]
 
 
 @asynccontextmanager
 async def empty_database(server_url: str, name: str) -> AsyncIterator[str]:
+    """Create an empty database, and return its URL."""
     name = f"roster_{name}_{os.getpid()}"
     await in_maintenance(server_url, f"CREATE DATABASE {name}")
     try:
@@ -68,59 +73,59 @@ async def empty_database(server_url: str, name: str) -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def seeded(server_url: str) -> AsyncIterator[tuple[str, str]]:
-    """A database that was empty and was seeded, and what the command said; for tests that only look."""
+    """Return a seeded database, which no test changes, and the output of the command."""
     async with empty_database(server_url, "seeded") as url:
-        done = await seed(url, *COMMAND)
-        assert (done.returncode, done.stderr) == (0, "")
-        yield url, done.stdout
+        ended = await seed(url, *COMMAND)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        yield url, ended.stdout
 
 
-async def test_the_rows_of_each_table_are_told_in_one_line(seeded: tuple[str, str]) -> None:
-    url, said = seeded
+async def test_the_number_of_rows_of_each_table_is_printed_in_one_line(seeded: tuple[str, str]) -> None:
+    url, output = seeded
     counts = [f"{await value(url, f'SELECT count(*) FROM {table}')} {table}" for table in TABLES]
-    assert said == f"seeded {', '.join(counts)}\n"
+    assert output == f"seeded {', '.join(counts)}\n"
     assert counts[0] == f"{USERS} users"
 
 
-async def test_users_have_as_many_things_as_people_have(seeded: tuple[str, str]) -> None:
+async def test_users_have_realistic_numbers_of_objects(seeded: tuple[str, str]) -> None:
     url, _ = seeded
 
-    async def for_each_user(what: str) -> float:
-        return float(await value(url, f"SELECT ({what}) / CAST($1 AS float)", USERS))
+    async def per_user(count: str) -> float:
+        return float(await value(url, f"SELECT ({count}) / CAST($1 AS float)", USERS))
 
-    assert 1.1 < await for_each_user("SELECT count(*) FROM sessions") < 1.3
-    assert 0.4 < await for_each_user("SELECT count(*) FROM api_keys") < 0.6
-    assert 0.6 < await for_each_user("SELECT count(*) FROM ssh_keys") < 0.8
-    assert 0.36 < await for_each_user("SELECT count(DISTINCT owner_id) FROM servers") < 0.44
-    assert 0.2 < await for_each_user("SELECT count(*) FROM subusers") < 0.4
-    assert 0.25 < await for_each_user("SELECT count(external_id) FROM users") < 0.35
-    assert 0.01 < await for_each_user("SELECT count(suspended_at) FROM users") < 0.02
-    assert 0.15 < await for_each_user("SELECT count(*) FROM sessions WHERE ended_at IS NOT NULL") < 0.4
+    assert 1.1 < await per_user("SELECT count(*) FROM sessions") < 1.3
+    assert 0.4 < await per_user("SELECT count(*) FROM api_keys") < 0.6
+    assert 0.6 < await per_user("SELECT count(*) FROM ssh_keys") < 0.8
+    assert 0.36 < await per_user("SELECT count(DISTINCT owner_id) FROM servers") < 0.44
+    assert 0.2 < await per_user("SELECT count(*) FROM subusers") < 0.4
+    assert 0.25 < await per_user("SELECT count(external_id) FROM users") < 0.35
+    assert 0.01 < await per_user("SELECT count(suspended_at) FROM users") < 0.02
+    assert 0.15 < await per_user("SELECT count(*) FROM sessions WHERE ended_at IS NOT NULL") < 0.4
 
 
-async def test_a_few_work_for_the_house(seeded: tuple[str, str]) -> None:
+async def test_a_few_users_are_staff_and_administrators(seeded: tuple[str, str]) -> None:
     found = await rows(seeded[0], "SELECT name, count(*) FROM users JOIN roles ON roles.id = role_id GROUP BY name")
     assert dict(map(tuple, found)) == {"USER": USERS - 30, "STAFF": 25, "ADMIN": 5}
 
 
 async def test_usernames_and_addresses_pass_the_default_policy(seeded: tuple[str, str]) -> None:
-    policy = names.UsernamePolicy()
+    policy = UsernamePolicy()
     for user in await rows(seeded[0], "SELECT username, email FROM users"):
-        assert names.problems(user["username"], policy) == []
+        assert username_problems(user["username"], policy) == []
         if user["email"] is not None:
-            assert names.email_problems(user["email"]) == (user["email"], [])
+            assert email_problems(user["email"]) == (user["email"], [])
 
 
-async def test_people_come_from_many_countries_and_have_a_language(seeded: tuple[str, str]) -> None:
+async def test_users_come_from_many_countries_and_have_a_language(seeded: tuple[str, str]) -> None:
     found = await rows(seeded[0], "SELECT language, billing_address ->> 'country' AS country, first_name FROM users")
     countries = {user["country"] for user in found}
     assert len(countries) > 15
-    assert countries <= formats.COUNTRY_CODES
+    assert countries <= countries_by_alpha2.keys()
     assert all(2 <= len(user["language"]) <= 15 for user in found)
     assert any(not user["first_name"].isascii() for user in found)
 
 
-async def test_the_id_of_a_row_tells_its_time(seeded: tuple[str, str]) -> None:
+async def test_the_id_of_a_row_contains_its_time(seeded: tuple[str, str]) -> None:
     url, _ = seeded
     for table in ("users", "sessions", "api_keys", "ssh_keys", "servers", "subusers", "plans"):
         found = await rows(url, f"SELECT id, created_at FROM {table} ORDER BY id")
@@ -129,7 +134,7 @@ async def test_the_id_of_a_row_tells_its_time(seeded: tuple[str, str]) -> None:
         assert [row["created_at"] for row in found] == sorted(row["created_at"] for row in found)
 
 
-async def test_nothing_is_older_than_its_owner_or_younger_than_the_day(seeded: tuple[str, str]) -> None:
+async def test_no_row_is_older_than_its_owner_or_newer_than_the_day(seeded: tuple[str, str]) -> None:
     url, _ = seeded
     first, last = (await rows(url, "SELECT min(created_at), max(created_at) FROM users"))[0]
     assert DAY - dt.timedelta(days=3 * 365) <= first < DAY - dt.timedelta(days=3 * 365 - 5)
@@ -149,11 +154,21 @@ async def test_nothing_is_older_than_its_owner_or_younger_than_the_day(seeded: t
     assert await value(url, "SELECT count(*) FROM users WHERE updated_at NOT BETWEEN created_at AND $1", DAY) == 0
 
 
-async def test_whoever_is_suspended_has_no_session(seeded: tuple[str, str]) -> None:
-    shut_out = "suspended_at IS NOT NULL AND (suspended_until IS NULL OR suspended_until > $1)"
-    sql = f"SELECT id FROM users WHERE {shut_out}"
+async def test_suspended_users_have_no_sessions(seeded: tuple[str, str]) -> None:
+    suspended = "suspended_at IS NOT NULL AND (suspended_until IS NULL OR suspended_until > $1)"
+    sql = f"SELECT id FROM users WHERE {suspended}"
     assert await rows(seeded[0], sql, DAY)
     assert await rows(seeded[0], f"SELECT FROM sessions WHERE user_id IN ({sql})", DAY) == []
+
+
+async def test_sessions_have_a_device_and_expire_without_use(seeded: tuple[str, str]) -> None:
+    url, _ = seeded
+    devices = await rows(url, "SELECT DISTINCT user_agent, device FROM sessions")
+    assert len(devices) > 5
+    for agent, device in devices:
+        assert (agent, device) == (agent, device_name(agent))
+    late = "last_seen_at NOT BETWEEN created_at AND idle_expires_at OR idle_expires_at > expires_at"
+    assert await value(url, f"SELECT count(*) FROM sessions WHERE {late} OR ended_at < last_seen_at") == 0
 
 
 async def test_each_session_and_key_has_one_digest(seeded: tuple[str, str]) -> None:
@@ -167,7 +182,7 @@ async def test_each_session_and_key_has_one_digest(seeded: tuple[str, str]) -> N
         assert {row[0] for row in counted} == {1}
 
 
-async def test_ssh_keys_are_what_a_client_would_send(seeded: tuple[str, str]) -> None:
+async def test_ssh_keys_have_the_form_that_the_service_stores(seeded: tuple[str, str]) -> None:
     for key in await rows(seeded[0], "SELECT type, fingerprint, public_key FROM ssh_keys"):
         parsed = parse_public_key(key["public_key"])
         assert (parsed.type, parsed.fingerprint, parsed.public_key) == tuple(key)
@@ -183,18 +198,21 @@ async def test_permissions_are_of_the_catalogue(seeded: tuple[str, str]) -> None
     assert await rows(url, "SELECT FROM subusers JOIN servers ON servers.id = server_id WHERE owner_id = user_id") == []
 
 
-async def test_one_event_tells_of_the_run(seeded: tuple[str, str]) -> None:
+async def test_one_event_describes_the_run(seeded: tuple[str, str]) -> None:
     (event,) = await rows(seeded[0], "SELECT * FROM audit_events")
-    assert (event["event"], event["actor_id"], event["credential"]) == ("seed", None, "command")
+    assert (event["event"], event["actor_id"], event["credential"]) == ("seed", None, "command:seed")
+    assert (event["target_type"], event["target_id"], event["owner_id"]) == (None, None, None)
     changes = json.loads(event["changes"])
     assert (changes["seed"]["new"], changes["users"]["new"]) == (7, USERS)
 
 
-async def test_every_index_is_there_again(seeded: tuple[str, str], database_url: str) -> None:
+async def test_every_index_exists_again(seeded: tuple[str, str], database_url: str) -> None:
     assert await rows(seeded[0], INDEXES) == await rows(database_url, INDEXES)
 
 
-async def test_the_same_seed_makes_the_same_rows_in_another_database(seeded: tuple[str, str], server_url: str) -> None:
+async def test_the_same_seed_creates_the_same_rows_in_another_database(
+    seeded: tuple[str, str], server_url: str
+) -> None:
     async with empty_database(server_url, "twin") as twin:
         assert (await seed(twin, *COMMAND)).returncode == 0
         for table in (*TABLES, "plans"):
@@ -202,16 +220,16 @@ async def test_the_same_seed_makes_the_same_rows_in_another_database(seeded: tup
             assert await rows(seeded[0], sql) == await rows(twin, sql)
 
 
-async def test_a_seed_is_refused_the_second_time_before_anything_is_written(seeded: tuple[str, str]) -> None:
+async def test_a_seed_is_rejected_the_second_time_before_anything_is_written(seeded: tuple[str, str]) -> None:
     before = await rows(seeded[0], "SELECT pg_current_xact_id_if_assigned(), count(*) FROM users")
-    done = await seed(seeded[0], "--users", "5", "--seed", "7")
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr == "Error: this database was seeded already with seed 7: choose another --seed\n"
+    ended = await seed(seeded[0], "--users", "5", "--seed", "7")
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr == "Error: this database was seeded already with seed 7: choose another --seed\n"
     assert await rows(seeded[0], "SELECT pg_current_xact_id_if_assigned(), count(*) FROM users") == before
 
 
-async def test_names_that_people_have_already_are_left_to_them(database_url: str) -> None:
+async def test_names_that_are_taken_are_left_out(database_url: str) -> None:
     await rows(
         database_url,
         """
@@ -225,20 +243,20 @@ async def test_names_that_people_have_already_are_left_to_them(database_url: str
         """,
     )
     seeded_users = "SELECT username FROM users WHERE username ~ '[0-9]$' AND username <> 'Anna5' ORDER BY id"
-    done = await seed(database_url, "--users", "10")
-    assert done.returncode == 0, done.stderr
+    ended = await seed(database_url, "--users", "10")
+    assert ended.returncode == 0, ended.stderr
     numbers = [int(row[0].lstrip("abcdefghijklmnopqrstuvwxyz_")) for row in await rows(database_url, seeded_users)]
     assert numbers == [1, 2, 3, 4, 6, 8, 10, 12, 13, 14]
-    done = await seed(database_url, "--users", "3", "--seed", "2")
-    assert done.returncode == 0, done.stderr
+    ended = await seed(database_url, "--users", "3", "--seed", "2")
+    assert ended.returncode == 0, ended.stderr
     assert await value(database_url, "SELECT count(*) FROM users WHERE username ~ '[a-z_]1[5-7]$'") == 3
 
 
-async def test_plans_of_the_same_name_are_taken_as_they_are(database_url: str) -> None:
+async def test_plans_of_the_same_name_are_used_unchanged(database_url: str) -> None:
     await rows(
         database_url,
         """
-        INSERT INTO plans (name, tier, is_default) VALUES ('PRO', 'EDUCATIONAL', false), ('House', 'PAID', true)
+        INSERT INTO plans (name, tier, is_default) VALUES ('PRO', 'EDUCATIONAL', false), ('Own', 'PAID', true)
         """,
     )
     assert (await seed(database_url, "--users", "400")).returncode == 0
@@ -246,7 +264,7 @@ async def test_plans_of_the_same_name_are_taken_as_they_are(database_url: str) -
     assert list(map(tuple, plans)) == [
         ("Enterprise", "ENTERPRISE", False),
         ("Free", "FREE", False),
-        ("House", "PAID", True),
+        ("Own", "PAID", True),
         ("PRO", "EDUCATIONAL", False),
         ("Starter", "PAID", False),
     ]
@@ -256,27 +274,27 @@ async def test_plans_of_the_same_name_are_taken_as_they_are(database_url: str) -
     assert [row[0] for row in tiers] == ["EDUCATIONAL"]
 
 
-async def test_everybody_signs_in_with_the_password_that_was_given(door: Door, database_url: str) -> None:
+async def test_every_user_signs_in_with_the_given_password(client: Client, database_url: str) -> None:
     assert (await seed(database_url, "--users", "20", "--password", PASSWORD)).returncode == 0
     credentials = "FROM credentials JOIN users ON users.id = user_id WHERE username ~ '[0-9]$'"
     found = await rows(database_url, f"SELECT username, password_hash {credentials} ORDER BY users.id")
     assert len(found) == 20
     assert len({row["password_hash"] for row in found}) == 1
     selection = "user { username role { name } plan { name } limits { servers } } "
-    login = await door.change("login", {"login": found[0]["username"], "password": PASSWORD}, selection)
+    login = await client.mutate("login", {"login": found[0]["username"], "password": PASSWORD}, selection)
     assert login["errors"] == []
     assert login["user"]["role"]["name"] == "ADMIN"
     assert login["user"]["plan"]["name"] in {"Free", "Starter", "Pro", "Enterprise"}
 
 
-async def test_a_weak_password_is_refused(database_url: str) -> None:
-    done = await seed(database_url, "--users", "1", "--password", "password")
-    assert done.returncode == 2
-    assert done.stderr == "Error: This is one of the most common passwords\n"
+async def test_a_weak_password_is_rejected(database_url: str) -> None:
+    ended = await seed(database_url, "--users", "1", "--password", "password")
+    assert ended.returncode == 2
+    assert ended.stderr == "Error: This is one of the most common passwords.\n"
     assert await value(database_url, "SELECT count(*) FROM users WHERE username ~ '[0-9]$'") == 0
 
 
-async def test_a_history_from_the_future_is_refused(database_url: str) -> None:
-    done = await seed(database_url, "--as-of", "2999-01-01")
-    assert done.returncode == 2
-    assert "must be from 2020-01-01 to" in done.stderr
+async def test_a_history_in_the_future_is_rejected(database_url: str) -> None:
+    ended = await seed(database_url, "--as-of", "2999-01-01")
+    assert ended.returncode == 2
+    assert "must be from 2020-01-01 to" in ended.stderr

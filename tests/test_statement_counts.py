@@ -1,11 +1,11 @@
-"""How many statements a document runs: a number that hangs on its levels, never on the rows."""
+"""The number of queries that a document takes: it depends on the levels of the document, not on the rows."""
 
 from __future__ import annotations
 
 import pytest
 
 from service.settings import Settings
-from tests.conftest import Door, Person
+from tests.conftest import Client, Person
 
 LIST = """query ($first: Int) { users(first: $first, orderBy: USERNAME_ASC) { totalCount nodes {
   username
@@ -17,8 +17,8 @@ LIST = """query ($first: Int) { users(first: $first, orderBy: USERNAME_ASC) { to
   servers { totalCount nodes { name owner { username } subusers { totalCount nodes { user { username } } } } }
   memberships { totalCount nodes { server { name } } }
 } } }"""
-# Who asks; users and their count; roles; plans; four pages and their counts; owners; subusers, their count, and the
-# people they are; memberships, their count and servers
+# The actor; users and their count; roles; plans; four pages and their counts; owners; subusers, their count, and their
+# users; memberships, their count, and their servers
 STATEMENTS = 1 + 2 + 1 + 1 + 4 * 2 + 1 + 3 + 3
 FILL = """
 WITH plan AS (INSERT INTO plans (name, tier) VALUES ('Small', 'FREE') RETURNING id),
@@ -36,7 +36,8 @@ sharing AS (
   JOIN people ON people.id <> machines.owner_id AND people.username LIKE '%1' RETURNING id
 ),
 signed AS (
-  INSERT INTO sessions (user_id, expires_at) SELECT people.id, now() + interval '1 day'
+  INSERT INTO sessions (user_id, expires_at, idle_expires_at)
+  SELECT people.id, now() + interval '1 day', now() + interval '1 day'
   FROM people, generate_series(1, 3) RETURNING id
 ),
 keys AS (
@@ -52,18 +53,20 @@ SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDQjRFl2ngA57m37nefhDN6jDP747P548
 
 @pytest.fixture
 def settings() -> Settings:
-    """Room for every page of fifty users, and the people on their servers."""
+    """Allow as many objects as a page of fifty users with all their pages has."""
     return Settings(node_limit=50_000)
 
 
 @pytest.mark.parametrize("first", [5, 50])
-async def test_a_page_of_users_with_everything_takes_the_same_statements(door: Door, root: Person, first: int) -> None:
-    await door.rows(FILL)
-    await door.rows("DELETE FROM users WHERE username IN ('adam', 'alice', 'bob', 'stella')")
-    await door.rows("UPDATE users SET plan_id = (SELECT id FROM plans) WHERE username = 'root'")
-    before = door.reads
-    users = (await door.data(LIST, {"first": first}, by=root))["users"]
-    assert door.reads - before == STATEMENTS
+async def test_a_page_of_users_with_all_their_objects_takes_the_same_queries(
+    client: Client, root: Person, first: int
+) -> None:
+    await client.rows(FILL)
+    await client.rows("DELETE FROM users WHERE username IN ('adam', 'alice', 'bob', 'stella')")
+    await client.rows("UPDATE users SET plan_id = (SELECT id FROM plans) WHERE username = 'root'")
+    before = client.reads
+    users = (await client.data(LIST, {"first": first}, by=root))["users"]
+    assert client.reads - before == STATEMENTS
     assert (users["totalCount"], len(users["nodes"])) == (61, first)
     others = [user for user in users["nodes"] if user["username"] != "root"]
     for page in ("sessions", "apiKeys", "sshKeys", "servers"):
@@ -72,31 +75,31 @@ async def test_a_page_of_users_with_everything_takes_the_same_statements(door: D
     assert shared <= {5, 6}
 
 
-async def test_an_empty_level_takes_no_statement(door: Door, root: Person) -> None:
-    before = door.reads
-    await door.data(
+async def test_an_empty_level_takes_no_query(client: Client, root: Person) -> None:
+    before = client.reads
+    await client.data(
         "{ users { nodes { servers { nodes { subusers { nodes { user { id } } } } } plan { id } } } }", by=root
     )
-    assert door.reads - before == 3  # who asks, users, servers; nobody has one, nor a plan
+    assert client.reads - before == 3  # the actor, users, servers; there are no servers and no plans
 
 
-async def test_me_takes_who_asks_and_who_that_is(door: Door, alice: Person) -> None:
-    for query, statements in (("{ me { id email settings } }", 2), ("{ me { role { name } a: role { id } } }", 3)):
-        before = door.reads
-        await door.data(query, by=alice)
-        assert (query, door.reads - before) == (query, statements)
+async def test_me_takes_a_query_for_the_actor_and_one_for_the_user(client: Client, alice: Person) -> None:
+    for query, reads in (("{ me { id email settings } }", 2), ("{ me { role { name } a: role { id } } }", 3)):
+        before = client.reads
+        await client.data(query, by=alice)
+        assert (query, client.reads - before) == (query, reads)
 
 
-async def test_nobody_takes_no_statement(door: Door) -> None:
-    before = door.reads
-    assert await door.data("{ me { id } permissionCatalog { name } __schema { queryType { name } } }")
-    assert door.reads - before == 0
+async def test_an_anonymous_request_for_constants_takes_no_query(client: Client) -> None:
+    before = client.reads
+    assert await client.data("{ me { id } permissionCatalog { name } __schema { queryType { name } } }")
+    assert client.reads - before == 0
 
 
-async def test_ten_users_by_any_key_take_one_statement(door: Door, root: Person, people: dict[str, Person]) -> None:
-    await door.change("addSshKey", {"name": "laptop", "publicKey": SSH_KEY}, "sshKey { id }", by=root)
-    await door.rows("UPDATE users SET external_id = 'ext-' || username")
-    fingerprint = (await door.rows("SELECT fingerprint FROM ssh_keys"))[0]["fingerprint"]
+async def test_ten_users_by_any_key_take_one_query(client: Client, root: Person, people: dict[str, Person]) -> None:
+    await client.mutate("addSshKey", {"name": "laptop", "publicKey": SSH_KEY}, "sshKey { id }", by=root)
+    await client.rows("UPDATE users SET external_id = 'ext-' || username")
+    fingerprint = (await client.rows("SELECT fingerprint FROM ssh_keys"))[0]["fingerprint"]
     keys = {
         "id": [person.id for person in people.values()],
         "username": [name.upper() for name in people],
@@ -106,56 +109,57 @@ async def test_ten_users_by_any_key_take_one_statement(door: Door, root: Person,
         + [f"SHA256:{'A' * 42}{end}" for end in "AEI"],
     }
     for name, values in keys.items():
-        asked = [f'u{at}: user(by: {{{name}: "{value}"}}) {{ username }}' for at, value in enumerate(values * 2)]
-        before = door.reads
-        found = await door.data(f"{{ {' '.join(asked)} }}", by=root)
-        assert (name, door.reads - before) == (name, 2)
-        expected = [{"username": person} for person in people]
-        assert (
-            list(found.values())
-            == ([{"username": "root"}] * 2 + [None] * 3 if name == "sshFingerprint" else expected) * 2
-        )
+        fields = [f'u{at}: user(by: {{{name}: "{value}"}}) {{ username }}' for at, value in enumerate(values * 2)]
+        before = client.reads
+        found = await client.data(f"{{ {' '.join(fields)} }}", by=root)
+        assert (name, client.reads - before) == (name, 2)
+        expected: list[dict[str, str] | None] = [{"username": person} for person in people]
+        if name == "sshFingerprint":
+            expected = [{"username": "root"}] * 2 + [None] * 3
+        assert list(found.values()) == expected * 2
 
 
-async def test_nodes_of_one_type_take_a_statement_for_each_type(
-    door: Door, root: Person, people: dict[str, Person]
+async def test_nodes_take_one_query_for_each_type_whatever_their_number(
+    client: Client, root: Person, people: dict[str, Person]
 ) -> None:
-    statements = []
+    counts = []
     for ids in ([root.id], [person.id for person in people.values()] * 20):
-        before = door.reads
-        await door.data("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ids}, by=root)
-        statements.append(door.reads - before)
-    assert statements[0] == statements[1] == 1 + 9
+        before = client.reads
+        await client.data("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ids}, by=root)
+        counts.append(client.reads - before)
+    assert counts == [1 + 9, 1 + 9]
 
 
-async def test_an_audit_page_with_everybody_in_it(door: Door, root: Person) -> None:
+async def test_a_page_of_audit_events_with_their_users_and_targets_takes_the_same_queries(
+    client: Client, root: Person
+) -> None:
     query = """query ($first: Int) { auditEvents(first: $first) { totalCount nodes {
       event actor { username } impersonator { username }
       target { ... on User { username } ... on Session { user { username } } }
     } } }"""
-    statements = []
+    counts = []
     for first in (6, 9):
-        before = door.reads
-        events = (await door.data(query, {"first": first}, by=root))["auditEvents"]["nodes"]
+        before = client.reads
+        events = (await client.data(query, {"first": first}, by=root))["auditEvents"]["nodes"]
         assert len(events) == first
-        statements.append(door.reads - before)
-    # Who asks, events, their count, actors and users they are about, sessions
-    assert statements == [5, 5]
+        counts.append(client.reads - before)
+    # The actor, events, their count, users as actors and targets, sessions
+    assert counts == [5, 5]
 
 
-async def test_the_permissions_on_many_servers_take_one_statement(
-    door: Door, root: Person, alice: Person, bob: Person
+async def test_the_permissions_on_many_servers_take_one_query(
+    client: Client, root: Person, alice: Person, bob: Person
 ) -> None:
     for number in range(5):
-        await door.change("createServer", {"name": f"s{number}", "ownerId": alice.id}, "server { id }", by=root)
-    await door.rows(
+        await client.mutate("createServer", {"name": f"s{number}", "ownerId": alice.id}, "server { id }", by=root)
+    await client.rows(
         "INSERT INTO subusers (server_id, user_id, permissions) SELECT id, $1, '{user.read}' FROM servers", bob.id
     )
     query = (
         "{ me { memberships { nodes { server { name myPermissions subusers { nodes { user { username } } } } } } } }"
     )
-    before = door.reads
-    found = (await door.data(query, by=bob))["me"]["memberships"]["nodes"]
+    before = client.reads
+    found = (await client.data(query, by=bob))["me"]["memberships"]["nodes"]
     assert [each["server"]["myPermissions"] for each in found] == [["user.read"]] * 5
-    # Who asks; me, who is the subuser as well; memberships, servers, permissions on them, subusers
-    assert door.reads - before == 6
+    # The actor; the user, who is the subuser as well; memberships, servers, permissions on them, subusers
+    assert client.reads - before == 6

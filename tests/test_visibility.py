@@ -1,4 +1,4 @@
-"""What a caller may not see is answered like what is not there."""
+"""Objects that a caller may not see are answered like objects that do not exist."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Door, Person
-from tests.estate import SSH_KEY, Estate, settle
+from tests.conftest import Client, Person
+from tests.objects import SSH_KEY, Objects, create_objects
 
 TYPES = ["ApiKey", "AuditEvent", "Plan", "Role", "Server", "Session", "SshKey", "Subuser", "User"]
 # Each type as itself; a field that only answers on an object of that very type
 AS_ITSELF = " ".join(f"... on {name} {{ is{name}: __typename }}" for name in TYPES)
 NODES = f"query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ {AS_ITSELF} }} }}"
 NODE = f"query ($id: ID!) {{ node(id: $id) {{ {AS_ITSELF} }} }}"
-# The mutations that go to an object by its id, and where in their input it stands
+# The mutations that find an object by an id: the type of the object, the name of the id in the input, other fields
 BY_ID: dict[str, tuple[str, str, dict[str, Any]]] = {
     "changePlan": ("User", "userId", {"planName": "Small"}),
     "createServer": ("User", "ownerId", {"name": "x"}),
@@ -42,85 +42,94 @@ BY_ID: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 @pytest.fixture
-async def estate(door: Door, people: dict[str, Person]) -> Estate:
-    return await settle(door, people)
+async def objects(client: Client, people: dict[str, Person]) -> Objects:
+    """Create the objects of Alice."""
+    return await create_objects(client, people)
 
 
-async def test_an_id_gives_an_object_of_its_own_type_only(door: Door, root: Person, estate: Estate) -> None:
+async def test_an_id_finds_only_the_object_of_its_own_type(client: Client, root: Person, objects: Objects) -> None:
     for name in TYPES:
         shown = {"node": {f"is{name}": name}}
-        assert await door.data(NODE, {"id": estate.ids[name]}, by=root) == shown
-        assert await door.data(NODE, {"id": estate.ids[name].replace("-", "").upper()}, by=root) == shown
+        assert await client.data(NODE, {"id": objects.ids[name]}, by=root) == shown
+        assert await client.data(NODE, {"id": objects.ids[name].replace("-", "").upper()}, by=root) == shown
 
 
-async def test_objects_come_in_the_order_of_their_ids(door: Door, root: Person, estate: Estate) -> None:
-    ids = [*(estate.ids[name] for name in TYPES), str(uuid.uuid4()), estate.ids["User"]]
+async def test_objects_are_in_the_order_of_their_ids(client: Client, root: Person, objects: Objects) -> None:
+    ids = [*(objects.ids[name] for name in TYPES), str(uuid.uuid4()), objects.ids["User"]]
     expected = [*({f"is{name}": name} for name in TYPES), None, {"isUser": "User"}]
-    assert await door.data(NODES, {"ids": ids}, by=root) == {"nodes": expected}
+    assert await client.data(NODES, {"ids": ids}, by=root) == {"nodes": expected}
 
 
-async def test_the_look_up_of_one_type_finds_no_other(door: Door, root: Person, estate: Estate) -> None:
+async def test_the_look_up_of_one_type_finds_no_other_type(client: Client, root: Person, objects: Objects) -> None:
     document = "query ($id: ID!) { user(by: {id: $id}) { __typename } server(id: $id) { __typename } }"
     for name in TYPES:
-        found = await door.data(document, {"id": estate.ids[name]}, by=root)
+        found = await client.data(document, {"id": objects.ids[name]}, by=root)
         assert found == {
             "user": {"__typename": "User"} if name == "User" else None,
             "server": {"__typename": "Server"} if name == "Server" else None,
         }
 
 
-async def test_no_mutation_touches_an_object_of_another_type(door: Door, root: Person, estate: Estate) -> None:
+async def test_no_mutation_changes_an_object_of_another_type(client: Client, root: Person, objects: Objects) -> None:
     events = "{ auditEvents { totalCount } }"
-    before = await door.data(events, by=root)
+    before = await client.data(events, by=root)
     for field, (own_type, key, further) in BY_ID.items():
         for name in TYPES:
             if name != own_type:
-                payload = await door.change(field, {key: estate.ids[name], **further}, "__typename", by=root)
-                told = [(error["code"], error["field"]) for error in payload["errors"]]
-                assert told == [("NOT_FOUND", [key])], (field, name)
-    assert await door.data(events, by=root) == before
+                payload = await client.mutate(field, {key: objects.ids[name], **further}, "__typename", by=root)
+                found = [(error["code"], error["field"]) for error in payload["errors"]]
+                assert found == [("NOT_FOUND", [key])], (field, name)
+    assert await client.data(events, by=root) == before
 
 
-async def test_what_a_stranger_may_not_see_is_answered_like_what_is_not_there(
-    door: Door, bob: Person, estate: Estate
-) -> None:
+async def test_a_hidden_object_is_answered_like_a_missing_one(client: Client, bob: Person, objects: Objects) -> None:
     hidden = [name for name in TYPES if name != "Plan"]
-    nothing = await door.ask(NODE, {"id": str(uuid.uuid4())}, by=bob)
+    nothing = await client.execute(NODE, {"id": str(uuid.uuid4())}, by=bob)
     assert nothing == {"data": {"node": None}}
     for name in hidden:
-        assert await door.ask(NODE, {"id": estate.ids[name]}, by=bob) == nothing, name
-    assert await door.ask(NODES, {"ids": [estate.ids[name] for name in hidden]}, by=bob) == {
+        assert await client.execute(NODE, {"id": objects.ids[name]}, by=bob) == nothing, name
+    assert await client.execute(NODES, {"ids": [objects.ids[name] for name in hidden]}, by=bob) == {
         "data": {"nodes": [None] * len(hidden)}
     }
-    server = await door.ask("query ($id: ID!) { server(id: $id) { id } }", {"id": estate.ids["Server"]}, by=bob)
+    server = await client.execute("query ($id: ID!) { server(id: $id) { id } }", {"id": objects.ids["Server"]}, by=bob)
     assert server == {"data": {"server": None}}
 
 
-async def test_no_key_shows_a_stranger_whether_somebody_has_it(door: Door, bob: Person, estate: Estate) -> None:
+async def test_a_look_up_requires_what_reading_its_key_requires(
+    client: Client, root: Person, staff: Person, bob: Person, objects: Objects
+) -> None:
     document = "query ($by: UserBy!) { user(by: $by) { id } }"
-    fingerprint = "SHA256:" + "A" * 43
-    for taken, free in (
-        ({"id": estate.ids["User"]}, {"id": str(uuid.uuid4())}),
-        ({"username": "ALICE"}, {"username": "nobody"}),
-        ({"email": "alice@roster.test"}, {"email": "nobody@roster.test"}),
-        ({"externalId": "panel-7"}, {"externalId": "panel-8"}),
-        ({"sshFingerprint": await fingerprint_of(door, estate)}, {"sshFingerprint": fingerprint}),
+    fingerprint = await fingerprint_of(client, objects)
+    alice, missing = {"user": {"id": objects.ids["User"]}}, {"user": None}
+    account_key, users_key = objects.callers["owner-key"], objects.callers["admin-key"]
+    owner = objects.callers["owner"]
+    # Each key that exists, one that does not, and the callers who find Alice by it
+    for existing, unknown, finders in (
+        ({"id": objects.ids["User"]}, {"id": str(uuid.uuid4())}, {owner, account_key, users_key, staff.token}),
+        ({"username": "ALICE"}, {"username": "unknown"}, {owner, account_key, users_key, staff.token}),
+        (
+            {"email": "alice@roster.test"},
+            {"email": "unknown@roster.test"},
+            {owner, account_key, users_key, staff.token},
+        ),
+        ({"externalId": "panel-7"}, {"externalId": "panel-8"}, {users_key, staff.token}),
+        ({"sshFingerprint": fingerprint}, {"sshFingerprint": "SHA256:" + "A" * 43}, {owner}),
     ):
-        assert await door.ask(document, {"by": taken}, by=bob) == {"data": {"user": None}}
-        assert await door.ask(document, {"by": free}, by=bob) == {"data": {"user": None}}
-        found = await door.ask(document, {"by": taken}, by=estate.callers["owner"])
-        assert found == {"data": {"user": {"id": estate.ids["User"]}}}
+        for caller in (owner, account_key, users_key, staff.token, bob.token, root.token):
+            found = await client.execute(document, {"by": existing}, by=caller)
+            assert found == {"data": alice if caller in finders | {root.token} else missing}, (existing, caller)
+            assert await client.execute(document, {"by": unknown}, by=caller) == {"data": missing}
 
 
-async def fingerprint_of(door: Door, estate: Estate) -> str:
+async def fingerprint_of(client: Client, objects: Objects) -> str:
     document = "query ($id: ID!) { node(id: $id) { ... on SshKey { fingerprint publicKey } } }"
-    key = (await door.data(document, {"id": estate.ids["SshKey"]}, by=estate.callers["owner"]))["node"]
+    key = (await client.data(document, {"id": objects.ids["SshKey"]}, by=objects.callers["owner"]))["node"]
     assert key["publicKey"].startswith(SSH_KEY)
     return str(key["fingerprint"])
 
 
-async def test_a_stranger_who_guesses_an_id_is_told_that_there_is_nothing(
-    door: Door, bob: Person, estate: Estate
+async def test_a_mutation_answers_the_id_of_a_hidden_object_like_a_missing_one(
+    client: Client, bob: Person, objects: Objects
 ) -> None:
     own: dict[str, tuple[str, dict[str, Any]]] = {
         "deleteApiKey": ("ApiKey", {}),
@@ -133,26 +142,26 @@ async def test_a_stranger_who_guesses_an_id_is_told_that_there_is_nothing(
         "updateSubuser": ("Subuser", {"permissions": ["file.read"]}),
     }
     for field, (name, further) in own.items():
-        real = await door.change(field, {"id": estate.ids[name], **further}, "__typename", by=bob)
-        made_up = await door.change(field, {"id": str(uuid.uuid4()), **further}, "__typename", by=bob)
-        assert real == made_up, field
+        real = await client.mutate(field, {"id": objects.ids[name], **further}, "__typename", by=bob)
+        unknown = await client.mutate(field, {"id": str(uuid.uuid4()), **further}, "__typename", by=bob)
+        assert real == unknown, field
         assert [error["code"] for error in real["errors"]] == ["NOT_FOUND"], field
 
 
-async def test_a_key_sees_no_more_than_it_lists(door: Door, estate: Estate) -> None:
-    ids = [estate.ids[name] for name in TYPES]
-    seen = (await door.data(NODES, {"ids": ids}, by=estate.callers["owner-key"]))["nodes"]
+async def test_an_api_key_sees_only_what_it_lists(client: Client, objects: Objects) -> None:
+    ids = [objects.ids[name] for name in TYPES]
+    seen = (await client.data(NODES, {"ids": ids}, by=objects.callers["owner-key"]))["nodes"]
     assert [next(iter(item.values())) for item in seen if item] == ["Plan", "Role", "User"]
 
 
-async def test_more_than_a_hundred_ids_are_refused(door: Door, alice: Person) -> None:
-    answer = await door.ask(NODES, {"ids": [str(uuid.uuid4()) for _ in range(101)]}, by=alice)
+async def test_more_than_a_hundred_ids_are_rejected(client: Client, alice: Person) -> None:
+    answer = await client.execute(NODES, {"ids": [str(uuid.uuid4()) for _ in range(101)]}, by=alice)
     assert answer["data"] is None
     assert [error["extensions"] for error in answer["errors"]] == [{"code": "BAD_USER_INPUT", "argument": "ids"}]
 
 
 @pytest.mark.parametrize("text", ["", "1", "alice", "00000000-0000-0000-0000-00000000000g", "{}"])
-async def test_what_is_no_id_is_refused(door: Door, alice: Person, text: str) -> None:
-    answer = await door.ask(NODE, {"id": text}, by=alice)
+async def test_a_malformed_id_is_rejected(client: Client, alice: Person, text: str) -> None:
+    answer = await client.execute(NODE, {"id": text}, by=alice)
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["BAD_USER_INPUT"]
     assert "data" not in answer

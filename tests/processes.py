@@ -1,4 +1,4 @@
-"""The service as its operator runs it: a process of its own, on a port of its own."""
+"""The service as operators run it: as a process, on a free port."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ ADDRESS = re.compile(r"at (http://\S+)/graphql")
 
 
 @dataclass
-class Served:
+class ServiceProcess:
     """A running service."""
 
     process: subprocess.Popen[str]
     url: str
     output: list[str]
 
-    def ask(self, query: str, variables: dict[str, Any] | None = None, token: str | None = None) -> dict[str, Any]:
-        """One operation on a connection of its own, so that any worker may answer it."""
+    def execute(self, query: str, variables: dict[str, Any] | None = None, token: str | None = None) -> dict[str, Any]:
+        """Execute an operation on a new connection, so that any worker may respond."""
         headers = {"authorization": f"Bearer {token}"} if token else {}
         body = {"query": query, "variables": variables}
         answer: dict[str, Any] = httpx.post(f"{self.url}/graphql", json=body, headers=headers, timeout=20).json()
         return answer
 
     def stop(self, number: int = signal.SIGTERM, seconds: float = 20) -> int:
-        """Sends the signal and gives the exit code."""
+        """Send the signal, and return the exit code."""
         self.process.send_signal(number)
         return self.process.wait(seconds)
 
 
 def command(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Runs a command of the service to its end."""
+    """Run a command of the service to its end."""
     return subprocess.run(
         [sys.executable, "-m", "service", *arguments],
         cwd=REPOSITORY,
@@ -55,13 +55,13 @@ def command(*arguments: str, environment: dict[str, str] | None = None) -> subpr
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without settings of whoever runs the tests."""
+    """Return the environment without the settings of the person who runs the tests."""
     return {name: value for name, value in os.environ.items() if not name.startswith("ROSTER_")}
 
 
 @contextmanager
-def served(*arguments: str, **settings: str) -> Iterator[Served]:
-    """A service on a free port; `settings` are ROSTER_* variables without their prefix."""
+def running_service(*arguments: str, **settings: str) -> Iterator[ServiceProcess]:
+    """Return a service on a free port; `settings` are ROSTER_* variables without their prefix."""
     environment = clean_environment() | {f"ROSTER_{name.upper()}": value for name, value in settings.items()}
     process = subprocess.Popen(
         [sys.executable, "-m", "service", "serve", "--port", "0", *arguments],
@@ -83,7 +83,7 @@ def served(*arguments: str, **settings: str) -> Iterator[Served]:
                 break
         assert url is not None, f"the service ended with {process.wait()}: {output}"
         wait_until_ready(url)
-        yield Served(process, url, output)
+        yield ServiceProcess(process, url, output)
     finally:
         if process.poll() is None:
             process.terminate()
@@ -93,7 +93,7 @@ def served(*arguments: str, **settings: str) -> Iterator[Served]:
 
 
 def wait_until_ready(url: str, seconds: float = 30) -> None:
-    """Until /health/ready answers 200."""
+    """Wait until /health/ready returns 200."""
     deadline = time.monotonic() + seconds
     while True:
         try:

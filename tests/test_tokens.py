@@ -1,4 +1,4 @@
-"""Are tokens random, recognisable and kept as digests only?"""
+"""Tokens: random, recognizable by their form, and stored as digests."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from itertools import permutations
 
 import pytest
 
-from service.secrets import PATTERN, TokenKind, digest, kind_of, new_token, visible_prefix
+from service.credentials.tokens import PATTERN, TokenKind, digest, kind_of, new_token, visible_prefix
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 
-# Made once and frozen: a change of alphabet, digit order or checksum would void every token in use.
+# Fixed: with another alphabet, order of digits, or checksum no token in use would be valid.
 API_KEY = "rst_" + "0" * 42 + "1" + "3EiraW"
 
 
 def value(text: str) -> int:
-    """The number that base62 digits stand for."""
+    """Return the number that base62 digits represent."""
     number = 0
     for digit in text:
         number = number * 62 + BASE62.index(digit)
@@ -27,7 +27,7 @@ def value(text: str) -> int:
 
 
 @pytest.mark.parametrize("kind", TokenKind)
-def test_a_new_token_is_of_its_kind(kind: TokenKind) -> None:
+def test_a_new_token_has_its_kind(kind: TokenKind) -> None:
     token = new_token(kind)
     assert kind_of(token) is kind
     assert re.fullmatch(rf"{kind.value}[0-9A-Za-z]{{49}}", token)
@@ -39,25 +39,25 @@ def test_the_last_six_characters_are_the_crc_32_of_the_rest(kind: TokenKind) -> 
     assert value(token[-6:]) == zlib.crc32(token[:-6].encode())
 
 
-def test_a_token_made_by_an_earlier_release_is_still_good() -> None:
+def test_a_token_of_an_earlier_release_is_well_formed() -> None:
     assert value(API_KEY[-6:]) == zlib.crc32(API_KEY[:-6].encode())
     assert kind_of(API_KEY) is TokenKind.API_KEY
 
 
-def test_a_token_carries_256_random_bits() -> None:
+def test_a_token_has_256_random_bits() -> None:
     numbers = [value(new_token(TokenKind.SESSION)[5:-6]) for _ in range(400)]
     assert max(numbers) < 2**256
-    # Each bit is set in about half of the tokens; 400 throws miss the range once in 10^20 bits.
+    # Each bit is set in about half of the tokens; 400 random bits miss the range once in 10^20 cases.
     for bit in range(256):
         assert 100 < sum(number >> bit & 1 for number in numbers) < 300
 
 
-def test_no_prefix_begins_with_another() -> None:
+def test_no_prefix_is_the_start_of_another() -> None:
     assert not [pair for pair in permutations([kind.value for kind in TokenKind], 2) if pair[0].startswith(pair[1])]
 
 
 @pytest.mark.parametrize("position", range(len(API_KEY)))
-def test_a_token_with_one_wrong_character_is_none(position: int) -> None:
+def test_a_token_with_one_wrong_character_is_not_well_formed(position: int) -> None:
     wrong = "1" if API_KEY[position] != "1" else "2"
     assert kind_of(API_KEY[:position] + wrong + API_KEY[position + 1 :]) is None
 
@@ -84,11 +84,11 @@ def test_a_token_with_one_wrong_character_is_none(position: int) -> None:
         "rst_" + "é" * 49,
     ],
 )
-def test_any_other_text_is_no_token(text: str) -> None:
+def test_any_other_text_is_not_a_token(text: str) -> None:
     assert kind_of(text) is None
 
 
-def test_a_megabyte_of_text_is_no_token() -> None:
+def test_a_megabyte_of_text_is_not_a_token() -> None:
     assert kind_of(API_KEY * 2**14) is None
 
 
@@ -102,7 +102,7 @@ def test_eight_characters_of_a_token_are_shown() -> None:
     assert visible_prefix(token) == token[:13]
 
 
-def test_nothing_is_shown_of_what_is_no_token() -> None:
+def test_another_text_has_no_visible_prefix() -> None:
     with pytest.raises(ValueError, match="not a token"):
         visible_prefix("hunter2 hunter2 hunter2")
 
@@ -113,5 +113,5 @@ def test_the_published_pattern_finds_tokens_in_text() -> None:
 
 
 @pytest.mark.parametrize("text", [API_KEY[:-1], API_KEY + "0", "x" + API_KEY, "rstx_" + API_KEY[4:]])
-def test_the_published_pattern_leaves_other_text_alone(text: str) -> None:
+def test_the_published_pattern_does_not_match_other_text(text: str) -> None:
     assert re.search(PATTERN, text) is None

@@ -1,1 +1,1 @@
-"""Figures of speed: ratios measured in one run, for absolute times differ from machine to machine."""
+"""Benchmarks. They compare times within one run, because absolute times differ between machines."""

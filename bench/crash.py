@@ -1,4 +1,4 @@
-"""kill -9 of the service in the middle of 200 writes, ten times: do data and audit agree?
+"""A crash benchmark: kill the service in the middle of 200 writes, ten times, and compare data and audit log.
 
 Usage: ROSTER_DATABASE_URL=... python -m bench.crash   (a database with a root account)
 """
@@ -11,16 +11,16 @@ import os
 import asyncpg
 
 from bench.sign_in import token_of
-from tests.test_crash import DISAGREEMENTS, write_and_kill
+from tests.test_crash import DIFFERENCES, write_and_kill
 
 ROUNDS = 10
 
 
 async def disagreements(url: str, prefix: str) -> asyncpg.Record:
-    """Users without their event, events without their user, and both."""
+    """Return the numbers of users without an event, of events without a user, and of all users and events."""
     connection = await asyncpg.connect(url)
     try:
-        found = await connection.fetchrow(DISAGREEMENTS, prefix)
+        found = await connection.fetchrow(DIFFERENCES, prefix)
     finally:
         await connection.close()
     assert found is not None  # noqa: S101
@@ -28,6 +28,7 @@ async def disagreements(url: str, prefix: str) -> asyncpg.Record:
 
 
 def main() -> None:
+    """Print the result of each round."""
     url = os.environ["ROSTER_DATABASE_URL"]
     token = token_of(url)
     for number in range(1, ROUNDS + 1):

@@ -1,7 +1,7 @@
-"""What does a page of 50 users with their plan, sessions and keys cost the service, against its bare SQL?
+"""The CPU time of a page of 50 users with their plans, sessions, and keys, compared with that of its SQL statements.
 
 Usage: ROSTER_DATABASE_URL=... python -m bench.page   (after `python -m service seed --users 1000`)
-CPU time of this process, in-process through the ASGI application; the same statements alone are the floor.
+The document runs through the ASGI application in this process. The time is that of this process.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import httpx
 
 from bench.sign_in import token_of
 from service.app import application
-from service.loaders import Loaders
+from service.database.loaders import Loaders
+from service.pagination import Window
 from service.settings import Settings
 
 PAGE = """{ users(first: 50) { nodes { id username email role { name } plan { name }
@@ -24,47 +25,49 @@ ROUNDS = 60
 
 
 async def measure(url: str, token: str) -> tuple[float, float, int]:
-    """Seconds of CPU for the document and for its statements alone, and how many statements it takes."""
+    """Return the CPU seconds of the document and of its statements alone, and the number of statements."""
     app = application(Settings(), url)
     async with app.router.lifespan_context(app):
-        database = app.state.house.database
+        database = app.state.resources.database
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://bench") as client:
 
-            async def ask() -> bytes:
+            async def run_document() -> bytes:
                 response = await client.post(
                     "/graphql", json={"query": PAGE}, headers={"authorization": f"Bearer {token}"}
                 )
                 return response.content
 
             before = database.reads
-            answer = httpx.Response(200, content=await ask()).json()
+            answer = httpx.Response(200, content=await run_document()).json()
             statements = database.reads - before
             users = [node["id"] for node in answer["data"]["users"]["nodes"]]
 
-            async def bare() -> None:
+            async def run_statements() -> None:
                 loaders = Loaders(database)
-                window = {"low": None, "high": None, "ascending": False, "limit": 21}
+                window = Window.of("CREATED_AT_DESC")
                 names = ("sessions_by_user", "api_keys_by_user", "ssh_keys_by_user")
-                await asyncio.gather(*(loaders.many(name, user, **window) for name in names for user in users))
+                await asyncio.gather(*(loaders.page(name, user, window) for name in names for user in users))
                 await asyncio.gather(*(loaders.one("users_by_id", user) for user in users))
 
-            whole = floor = 0.0
+            document_time = statement_time = 0.0
             for _ in range(ROUNDS):
                 started = time.process_time()
-                await ask()
+                await run_document()
                 middle = time.process_time()
-                await bare()
-                whole, floor = whole + middle - started, floor + time.process_time() - middle
-            return whole / ROUNDS, floor / ROUNDS, statements
+                await run_statements()
+                document_time += middle - started
+                statement_time += time.process_time() - middle
+            return document_time / ROUNDS, statement_time / ROUNDS, statements
 
 
 def main() -> None:
+    """Print both times and their ratio."""
     url = os.environ["ROSTER_DATABASE_URL"]
-    whole, floor, statements = asyncio.run(measure(url, token_of(url)))
+    document_time, statement_time, statements = asyncio.run(measure(url, token_of(url)))
     print(  # noqa: T201
-        f"{statements} statements; document {whole * 1000:.1f} ms of CPU, its statements alone {floor * 1000:.1f} ms, "
-        f"ratio {whole / floor:.1f}"
+        f"{statements} statements; document {document_time * 1000:.1f} ms of CPU, its statements alone "
+        f"{statement_time * 1000:.1f} ms, ratio {document_time / statement_time:.1f}"
     )
 
 

@@ -1,4 +1,4 @@
-"""A session of root for a bench, made in the database itself."""
+"""A session of a root account for the benchmarks, created directly in the database."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import asyncio
 
 import asyncpg
 
-from service.secrets import TokenKind, digest, new_token
+from service.credentials.tokens import TokenKind, digest, new_token
 
 ROOT_SESSION = """
-WITH made AS (
-  INSERT INTO sessions (user_id, expires_at)
-  SELECT id, now() + interval '1 day' FROM users WHERE role_id = '00000000-0000-7000-8000-000000000004' LIMIT 1
+WITH created AS (
+  INSERT INTO sessions (user_id, expires_at, idle_expires_at)
+  SELECT id, now() + interval '1 day', now() + interval '1 day'
+  FROM users WHERE role_id = '00000000-0000-7000-8000-000000000004' LIMIT 1
   RETURNING id
 )
-INSERT INTO session_tokens (hash, session_id) SELECT $1, id FROM made
+INSERT INTO session_tokens (hash, session_id) SELECT $1, id FROM created
 """
 
 
 def token_of(url: str) -> str:
-    """The token of a new session of a root account."""
+    """Create a session of a root account, and return its token."""
 
     async def run() -> str:
         token = new_token(TokenKind.SESSION)

@@ -20,6 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import graphiql, logs, settings
+from service.database.read_pool import LOST
 from service.execution.engine import Engine
 from service.http.endpoint import Endpoint
 from service.http.limits import HeaderLimit
@@ -74,7 +75,7 @@ async def ready(request: Request) -> Response:
     try:
         async with asyncio.timeout(READY_SECONDS):
             await request.app.state.resources.database.read("ping")
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+    except (asyncpg.PostgresError, *LOST, TimeoutError):
         return JSONResponse({"status": "database unavailable"}, status_code=503, headers={"Retry-After": "5"})
     return JSONResponse({"status": "ready"})
 

@@ -15,6 +15,7 @@ import asyncpg
 from service.access.actor import Actor, KeyBounds, authority_of, rejected
 from service.credentials.tokens import TokenKind, digest, kind_of
 from service.database.connection import Database
+from service.database.read_pool import LOST
 from service.errors import ApiErrorCode
 
 Run: TypeAlias = Callable[..., Awaitable[Any]]
@@ -38,7 +39,7 @@ async def authenticate(database: Database, token: str, *, ip: str | None, sessio
     row, actor = await _look_up(database.read, kind, digest(token), ip)
     if actor.rejection is None and row["stale"]:
         # A read must not fail because the database cannot be written at the moment
-        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        with suppress(asyncpg.PostgresError, *LOST):
             async with database.transaction() as transaction:
                 if kind is TokenKind.SESSION:
                     await transaction.run("record_session_use", id=actor.session_id, idle=float(session_idle))

@@ -3,66 +3,68 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 from urllib.parse import quote
 
 import asyncpg
-import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from service import graphiql, logs, settings
+from service.context import info_of
 from service.database.read_pool import LOST
 from service.execution.engine import Engine
 from service.http.endpoint import Endpoint
-from service.http.limits import HeaderLimit
+from service.http.limits import HeaderLimit, exceeds_limits
 from service.resources import opened
 from service.schema import RULES, schema
 from service.settings import Settings
 
 # Readiness probes time out quickly, so respond before they do
 READY_SECONDS = 2
+COLLECTION_THRESHOLDS = (20_000, 20, 50)
 CLIENT_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-log = structlog.get_logger("roster.request")
 
 
-class AccessLog:
-    """Writes one line per request: method, path, status, and time; never a header, a query string, or a body."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+class Service(Starlette):
+    """The application. `/graphql` is answered before Starlette's routes and middleware."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and log its response."""
+        """Respond to a request, and log its response."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await super().__call__(scope, receive, send)
             return
         started = time.perf_counter()
-        seen: dict[str, Any] = {"status": 500, "request_id": None}
         given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
-        if CLIENT_REQUEST_ID.fullmatch(given):
-            seen["client_request_id"] = given
+        client_request_id = given if given and CLIENT_REQUEST_ID.fullmatch(given) else None
+        status, request_id = 500, None
 
         async def watched(message: Message) -> None:
+            nonlocal status, request_id
             if message["type"] == "http.response.start":
-                seen["status"] = message["status"]
-                seen["request_id"] = next((v.decode() for k, v in message["headers"] if k == b"x-request-id"), None)
+                status = message["status"]
+                request_id = next((v.decode() for k, v in message["headers"] if k == b"x-request-id"), None)
             await send(message)
 
         try:
-            await self._app(scope, receive, watched)
+            if scope["path"] == "/graphql" and not exceeds_limits(scope):
+                scope["app"] = self
+                response = await self.state.endpoint(Request(scope, receive))
+                await response(scope, receive, watched)
+            else:
+                await super().__call__(scope, receive, watched)
         finally:
             elapsed = round((time.perf_counter() - started) * 1000, 1)
             # Quoted, so that a line break in the path does not begin a new line
-            log.info("request", method=scope["method"], path=quote(scope["path"]), ms=elapsed, **seen)
+            logs.request(scope["method"], quote(scope["path"]), elapsed, status, request_id, client_request_id)
 
 
 async def live(_request: Request) -> Response:
@@ -80,15 +82,16 @@ async def ready(request: Request) -> Response:
     return JSONResponse({"status": "ready"})
 
 
-async def graphql(request: Request) -> Response:
-    """Pass the request to the GraphQL endpoint."""
-    endpoint: Endpoint = request.app.state.endpoint
-    return await endpoint(request)
-
-
 async def home(_request: Request) -> Response:
     """Send a person to the GraphQL page."""
     return RedirectResponse("/graphql")
+
+
+def _tune_garbage_collection() -> None:
+    """Leave what exists at the start out of later collections, and collect less often: rows are no circles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTION_THRESHOLDS)
 
 
 def application(configured: Settings, url: str) -> Starlette:
@@ -97,21 +100,27 @@ def application(configured: Settings, url: str) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with opened(configured, url) as resources:
-            engine = Engine(schema, token_limit=configured.token_limit, introspection=configured.introspection)
+            engine = Engine(
+                schema,
+                RULES,
+                info_of,
+                token_limit=configured.token_limit,
+                introspection=configured.introspection,
+                compiled=configured.compiled,
+            )
             app.state.resources = resources
+            _tune_garbage_collection()
             app.state.endpoint = Endpoint(resources, engine, RULES)
             yield
 
-    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-    return Starlette(
+    return Service(
         routes=[
-            Route("/graphql", graphql, methods=methods),
             Route("/health/live", live),
             Route("/health/ready", ready),
             Route("/", home),
             *graphiql.routes,
         ],
-        middleware=[Middleware(AccessLog), Middleware(HeaderLimit)],
+        middleware=[Middleware(HeaderLimit)],
         lifespan=lifespan,
     )
 

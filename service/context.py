@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,14 +87,30 @@ class Context:
         self.session_change = SessionChange(None)
 
 
+def info_of(context: Context, field: Any) -> Info:
+    """Return what the function of a root field receives; `field` is that of the plan."""
+    return Info(context, field.name, columns=field.columns)
+
+
+def _all_columns(_type_name: str) -> None:
+    return None
+
+
 @dataclass(slots=True)
 class Info:
     """What the function of a root field receives: the operation's context, and the field that runs.
 
     `problems` are those of the input so far. `idempotency` is the claim of a mutation with an idempotency key.
+    `columns` returns what the document needs of the rows of a type, None for all columns.
     """
 
     context: Context
     field_name: str
     problems: Problems = field(default_factory=Problems)
     idempotency: Any = None
+    columns: Callable[[str], tuple[str, ...] | None] = _all_columns
+
+    async def one(self, statement: str, key: Any) -> Any:
+        """Return the row of a key, with the columns that the document needs, or None."""
+        row_type = self.context.resources.database.statements[statement].row or ""
+        return await self.context.loaders.one(statement, key, columns=self.columns(row_type))

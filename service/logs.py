@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import structlog
@@ -51,6 +53,55 @@ def _trace_as_text(output: TextIO, exc_info: ExcInfo) -> None:
     output.write("\n" + trace(exc_info))
 
 
+class _Lines:
+    """Writes the lines of requests as JSON; those of one turn of the event loop leave in one system call."""
+
+    def __init__(self, output: TextIO) -> None:
+        self._output = output
+        self._lines: list[str] = []
+
+    def add(self, line: str) -> None:
+        """Write a line at the end of the turn."""
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._lines.append(line)
+
+    def _write(self) -> None:
+        text, self._lines = "".join(self._lines), []
+        self._output.write(text)
+        self._output.flush()
+
+
+class _Requests:
+    """The log of requests: `lines` is set if its lines are JSON, which is then written without structlog."""
+
+    lines: _Lines | None = None
+    enabled = True
+
+
+_requests = _Requests()
+_request_log = structlog.get_logger("roster.request")
+
+
+def request(  # noqa: PLR0917
+    method: str, path: str, ms: float, status: int, request_id: str | None, client_request_id: str | None
+) -> None:
+    """Log a request: never a header, a query string, or a body. `path` is quoted, and the ids have no quotes."""
+    if not _requests.enabled:
+        return
+    if _requests.lines is None:
+        given = {} if client_request_id is None else {"client_request_id": client_request_id}
+        _request_log.info("request", method=method, path=path, ms=ms, status=status, request_id=request_id, **given)
+        return
+    moment = datetime.now(UTC).isoformat()[:-6]
+    further = "" if client_request_id is None else f', "client_request_id": "{client_request_id}"'
+    own = "null" if request_id is None else f'"{request_id}"'
+    _requests.lines.add(
+        f'{{"method": "{method}", "path": "{path}", "ms": {ms}, "status": {status}, "request_id": {own}{further}, '
+        f'"event": "request", "level": "info", "logger": "roster.request", "timestamp": "{moment}Z"}}\n'
+    )
+
+
 def configure(settings: Settings) -> None:
     """Set up structlog and the standard library's loggers. Lines go to standard error."""
     as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
@@ -80,6 +131,8 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
+    _requests.lines = None if as_text else _Lines(sys.stderr)
+    _requests.enabled = root.level <= logging.INFO
     # The routine messages of these libraries only repeat what the service logs itself
     for name in ("databases", "uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)

@@ -31,7 +31,7 @@ log = structlog.get_logger("roster.clean_up")
 
 def database_of(settings: Settings, url: str) -> Database:
     """Return the database with all statements, not yet connected."""
-    return Database(url, statements.load(), readers=settings.readers, writers=settings.writers)
+    return Database(url, statements.load(), readers=settings.readers, writers=settings.writers, names=settings.prepare)
 
 
 def password_policy(settings: Settings) -> PasswordPolicy:

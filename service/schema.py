@@ -12,6 +12,7 @@ from strawberry.tools import create_type
 from strawberry.types.field import StrawberryField
 
 from service.access.rules import OPEN, Access, Open, Ownership, Public, Rule
+from service.execution.compiler import KIND
 from service.execution.executor import SIGNS_IN, AccessExecutor
 from service.execution.kinds import ENTITIES
 from service.execution.limits import ITEMS
@@ -124,6 +125,7 @@ def _resolve_by_kind(graphql_type: Any) -> None:
             if root.items is not None:
                 field.extensions[ITEMS] = root.items
         elif kind is not None:
+            field.extensions[KIND] = kind
             field.resolve = resolver_of(kind, entity)
 
 

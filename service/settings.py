@@ -28,6 +28,9 @@ class Settings(BaseSettings):
 
     batch_limit: Annotated[int, Field(ge=1, le=1000, description="Operations in one HTTP batch")] = 20
     body_limit: Annotated[int, Field(ge=1024, description="Bytes of a request body")] = 1_048_576
+    compiled: Annotated[
+        bool, Field(description="Run documents by compiled plans; without them graphql-core runs all documents")
+    ] = True
     cookie_secure: Annotated[
         Literal["auto", "always", "never"],
         Field(
@@ -55,6 +58,9 @@ class Settings(BaseSettings):
     password_min_length: Annotated[int, Field(ge=8, le=64, description="Shortest new password, in characters")] = 8
     password_min_score: Annotated[int, Field(ge=0, le=4, description="Lowest zxcvbn score of a new password")] = 2
     port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on")] = 8000
+    prepare: Annotated[
+        bool, Field(description="Prepare statements by name; false for a pooler that does not keep them")
+    ] = True
     readers: Annotated[int, Field(ge=1, le=64, description="Connections for reads, per worker")] = 4
     root_email: Annotated[
         str | None, Field(description="Email address of the root account that the first start creates")

@@ -200,7 +200,8 @@ async def test_every_form_of_a_page_by_parent_returns_the_rows_of_each_parent(li
     low, high = rows[1]["id"], rows[-1]["id"]
     for bounds in BOUNDS:
         window = {"limit": 3, "offset": 1, "low_id": low, "high_id": high}
-        found = await database.read_pages_by_parent(name, parents, bounds, window)
+        by_parent = await database.load_pages(name, parents, bounds, tuple(window.items()))
+        found = [row for page in by_parent.values() for row in page]
         for parent in parents:
             expected = [
                 row["id"]
@@ -224,8 +225,8 @@ async def test_the_lists_of_all_parents_are_counted_in_one_query(lists: Client, 
     for row in rows:
         expected[row["parent"]] = expected.get(row["parent"], 0) + 1
     before = lists.reads
-    found = await lists.resources.database.read_counts_by_parent(name, list(expected))
-    assert {row["key"]: row["count"] for row in found} == expected
+    found = await lists.resources.database.load_counts(name, list(expected))
+    assert {key: count["count"] for key, [count] in found.items()} == expected
     assert lists.reads - before == 1
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from service.access import permissions
 from service.errors import ApiError, ApiErrorCode
 
+KEPT_AUTHORITIES = 1024
 EVERYTHING = "*"  # the role ROOT; no custom role and no API key can hold it
 
 
@@ -46,7 +48,15 @@ def expand(role_permissions: Iterable[str]) -> frozenset[str]:
 
 
 def authority_of(role_permissions: Iterable[str], scope: Iterable[str] | None = None) -> Authority:
-    """Return the authority of a session, or with `scope` that of an API key: what its user holds AND the key lists."""
+    """Return the authority of a session, or with `scope` that of an API key: what its user holds AND the key lists.
+
+    Equal permissions give the same object, so that verdicts can be kept for it.
+    """
+    return _authority(tuple(role_permissions), None if scope is None else tuple(scope))
+
+
+@lru_cache(KEPT_AUTHORITIES)
+def _authority(role_permissions: tuple[str, ...], scope: tuple[str, ...] | None) -> Authority:
     admin = expand(role_permissions)
     if scope is None:
         return Authority(admin, permissions.ACCOUNT, None)

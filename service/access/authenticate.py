@@ -6,7 +6,7 @@ suspension counts from the next request on every worker.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
@@ -17,6 +17,7 @@ from service.credentials.tokens import TokenKind, digest, kind_of
 from service.database.connection import Database
 from service.database.read_pool import LOST
 from service.errors import ApiErrorCode
+from service.networks import all_within
 
 Run: TypeAlias = Callable[..., Awaitable[Any]]
 INVALID_CREDENTIAL = "The session or API key is not valid. Sign in again."
@@ -36,7 +37,10 @@ async def authenticate(database: Database, token: str, *, ip: str | None, sessio
     kind = kind_of(token)
     if kind is None:
         return rejected(ApiErrorCode.UNAUTHENTICATED, INVALID_CREDENTIAL)
-    row, actor = await _look_up(database.read, kind, digest(token), ip)
+    token_hash = digest(token)
+    # Look-ups of all requests leave together; one begins after its request has arrived, so no revocation is missed
+    row = _first((await database.load_rows("actors_by_hash", (token_hash,))).get(token_hash))
+    actor = _actor_of(row, token_hash, ip)
     if actor.rejection is None and row["stale"]:
         # A read must not fail because the database cannot be written at the moment
         with suppress(asyncpg.PostgresError, *LOST):
@@ -50,32 +54,33 @@ async def authenticate(database: Database, token: str, *, ip: str | None, sessio
 
 async def authenticate_again(run: Run, actor: Actor, *, ip: str | None) -> Actor:
     """Return the actor as the credential is now. `run` runs a statement by name."""
-    kind = TokenKind.API_KEY if actor.api_key_id is not None else TokenKind.SESSION
-    return (await _look_up(run, kind, actor.token_hash or b"", ip))[1]
+    token_hash = actor.token_hash or b""
+    return _actor_of(_first(await run("actors_by_hash", keys=[token_hash])), token_hash, ip)
 
 
-async def _look_up(run: Run, kind: TokenKind, token_hash: bytes, ip: str | None) -> tuple[Any, Actor]:
-    if kind is TokenKind.SESSION:
-        row = await run("actor_by_session_token", hash=token_hash)
-    else:
-        row = await run("actor_by_api_key_secret", hash=token_hash, ip=ip)
+def _first(rows: Sequence[Any] | None) -> Any:
+    return rows[0] if rows else None
+
+
+def _actor_of(row: Any, token_hash: bytes, ip: str | None) -> Actor:
     if row is None:
-        return row, rejected(ApiErrorCode.UNAUTHENTICATED, INVALID_CREDENTIAL)
+        return rejected(ApiErrorCode.UNAUTHENTICATED, INVALID_CREDENTIAL)
     # SECURITY: suspension is reported before expiry, because it ends the sessions and the user should learn the reason
     if row["suspended"]:
-        return row, rejected(ApiErrorCode.USER_SUSPENDED, "This account is suspended.")
+        return rejected(ApiErrorCode.USER_SUSPENDED, "This account is suspended.")
     if row["expired"]:
-        return row, rejected(ApiErrorCode.UNAUTHENTICATED, INVALID_CREDENTIAL)
+        return rejected(ApiErrorCode.UNAUTHENTICATED, INVALID_CREDENTIAL)
     user_id, role_id, role_permissions = row["user_id"], row["role_id"], row["role_permissions"]
-    if kind is TokenKind.SESSION:
-        return row, session_actor(user_id, role_id, row["session_id"], role_permissions, token_hash)
-    if row["wrong_network"]:
-        return row, rejected(ApiErrorCode.FORBIDDEN, "This API key may not be used from this address.")
-    return row, Actor(
+    if row["session_id"] is not None:
+        return session_actor(user_id, role_id, row["session_id"], role_permissions, token_hash)
+    networks = tuple(row["allowed_ips"])
+    if networks and (ip is None or not all_within([ip], networks)):
+        return rejected(ApiErrorCode.FORBIDDEN, "This API key may not be used from this address.")
+    return Actor(
         user_id,
         role_id,
         api_key_id=row["api_key_id"],
         authority=authority_of(role_permissions, row["scope"]),
         token_hash=token_hash,
-        key_bounds=KeyBounds(row["expires_at"], tuple(row["allowed_ips"]), row["retiring"]),
+        key_bounds=KeyBounds(row["expires_at"], networks, row["retiring"]),
     )

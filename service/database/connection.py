@@ -9,15 +9,25 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, cast
 
 import asyncpg
 import databases
 import orjson
 
-from service.database.pages import Bounds, Order, count, counts_by_parent, page, pages_by_parent, variants
-from service.database.read_pool import Connection, ReadPool
+from service.database.pages import (
+    Bounds,
+    Columns,
+    Order,
+    count,
+    counts_by_parent,
+    page,
+    pages_by_parent,
+    rows,
+    variants,
+)
+from service.database.read_pool import PREPARED, Connection, Found, Parameters, ReadPool
 from service.database.rows import Row, record_class
 from service.database.statements import Query, Statement
 from service.parsing import format_datetime
@@ -27,6 +37,9 @@ ENCODING = "UTF8"
 # Case must be ignored in the same way whatever the locale of the database; see sql/migrations/0001_foundation.sql
 LETTER_CASE = "SELECT fold('MÜLLER IVAN') = 'müller ivan' AND fold(U&'\\0130') <> 'i' AND fold('ΟΔΟΣ') = fold('οδος')"
 STATEMENT_TIMEOUT_MS = 5_000
+LOCK_TIMEOUT_MS = 2_000  # others must not wait for long behind a row that another session holds
+COMMAND_SECONDS = 60  # for a server that does not answer; migrations and the seed have long statements
+ACQUIRE_SECONDS = 5
 CLOSE_SECONDS = 10  # for what is in progress; the process ends then, and the server notices
 # What the service relies on, whatever the database or its roles are configured to
 SESSION_SETTINGS = {
@@ -86,7 +99,8 @@ class Transaction:
             return await self.connection.fetchrow(query.sql, *arguments, record_class=record_class(query.row))
         if query.cardinality == "value":
             return await self.connection.fetchval(query.sql, *arguments)
-        return await self.connection.execute(query.sql, *arguments)
+        await self.connection.fetch(query.sql, *arguments)  # prepared, unlike `execute`
+        return None
 
 
 class Database:
@@ -103,7 +117,9 @@ class Database:
         readers: int = 4,
         writers: int = 8,
         options: Mapping[str, str] | None = None,
+        names: bool = True,
     ) -> None:
+        """`names` says whether statements are prepared under names, which some poolers cannot keep."""
         self.url = url
         self.statements = statements
         settings = SESSION_SETTINGS | dict(options or {})
@@ -116,12 +132,13 @@ class Database:
             max_size=writers,
             init=codecs,
             reset=_keep_session,
-            server_settings=settings,
-            # A statement cached before a migration fails inside a transaction, where it cannot be prepared again
-            statement_cache_size=0,
+            server_settings=settings | {"lock_timeout": str(LOCK_TIMEOUT_MS)},
+            # Their columns are named, so that a statement that was prepared before a migration still fits
+            statement_cache_size=PREPARED if names else 0,
+            command_timeout=COMMAND_SECONDS,
             timeout=10,
         )
-        self._readers = ReadPool(url, count=readers, init=codecs, settings=settings)
+        self._readers = ReadPool(url, count=readers, init=codecs, settings=settings, names=names)
 
     @property
     def reads(self) -> int:
@@ -147,27 +164,42 @@ class Database:
         return await self._readers.run(self.statements[name].query, parameters)
 
     async def read_page(
-        self, name: str, bounds: Bounds, filters: Mapping[str, Any], window: Mapping[str, Any]
+        self,
+        name: str,
+        bounds: Bounds,
+        filters: Mapping[str, Any],
+        window: Mapping[str, Any],
+        columns: Columns | None = None,
     ) -> Sequence[Any]:
         """Return the rows of a page of a list; filters that are None do not apply."""
-        query = page(self.statements[name], bounds, _given(filters))
+        query = page(self.statements[name], bounds, _given(filters), columns)
         return cast("Sequence[Any]", await self._readers.run(query, {**filters, **window}))
 
     async def read_count(self, name: str, filters: Mapping[str, Any]) -> int:
         """Return the number of rows in a list; filters that are None do not apply."""
         return int(await self._readers.run(count(self.statements[name], _given(filters)), filters))
 
-    async def read_pages_by_parent(
-        self, name: str, keys: Sequence[str], bounds: Bounds, window: Mapping[str, Any]
-    ) -> Sequence[Any]:
-        """Return the rows of a page of the list of each parent; their column `key` is the parent."""
-        query = pages_by_parent(self.statements[name], bounds)
-        return cast("Sequence[Any]", await self._readers.run(query, {"keys": keys, **window}))
+    def load_rows(
+        self, name: str, keys: Sequence[Any], parameters: Parameters = (), columns: Columns | None = None
+    ) -> asyncio.Future[Found]:
+        """Return the rows of the keys of a statement, by key; `columns` are SQL expressions, None for all columns."""
+        statement = self.statements[name]
+        return self._readers.load(statement.query if columns is None else rows(statement, columns), parameters, keys)
 
-    async def read_counts_by_parent(self, name: str, keys: Sequence[str]) -> Sequence[Any]:
-        """Return a row with `key` and `count` for the list of each parent."""
-        query = counts_by_parent(self.statements[name])
-        return cast("Sequence[Any]", await self._readers.run(query, {"keys": keys}))
+    def load_pages(
+        self,
+        name: str,
+        keys: Sequence[Any],
+        bounds: Bounds,
+        parameters: Parameters,
+        columns: Columns | None = None,
+    ) -> asyncio.Future[Found]:
+        """Return the rows of a page of the list of each parent, by parent."""
+        return self._readers.load(pages_by_parent(self.statements[name], bounds, columns), parameters, keys)
+
+    def load_counts(self, name: str, keys: Sequence[Any]) -> asyncio.Future[Found]:
+        """Return a row with `count` for the list of each parent, by parent."""
+        return self._readers.load(counts_by_parent(self.statements[name]), (), keys)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -178,8 +210,10 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Return a plain connection for migrations and commands."""
-        async with self._writers.connection() as connection:
+        """Return a plain connection. TimeoutError if none becomes free."""
+        async with AsyncExitStack() as stack:
+            async with asyncio.timeout(ACQUIRE_SECONDS):
+                connection = await stack.enter_async_context(self._writers.connection())
             yield cast("Connection", connection.raw_connection)
 
     async def require_suitable(self) -> None:

@@ -1,23 +1,20 @@
-"""Loaders: the rows of many keys in one query.
+"""Loaders: the rows of many keys in one statement, kept until the request ends or writes.
 
-What is requested while the event loop works on one level of a document leaves in one query. The result is kept until
-the request ends or writes. The objects of a level do not request at the same moment: one with an empty list is a turn
-of the loop ahead of one whose list has items, and the pages of a level come from queries of different length. So the
-queries of a level start when those of the level above are done, and nothing was requested for a few turns.
+A caller passes all keys of a level at once. Keys of other requests may leave in the same statement, see `read_pool`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from service.database.connection import Database
-from service.database.pages import Bounds
+from service.database.pages import Bounds, Columns
+from service.database.read_pool import Found, Parameters
 
-Results: TypeAlias = dict[str, asyncio.Future[list[Any]]]
-QUIET_TURNS = 2
+Results: TypeAlias = dict[Any, asyncio.Future[Found]]
 
 
 class PageRequest(Protocol):
@@ -28,18 +25,19 @@ class PageRequest(Protocol):
         """The form of the page."""
 
     @property
-    def parameters(self) -> tuple[tuple[str, Any], ...]:
+    def parameters(self) -> Parameters:
         """The parameters of the page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A query that takes `keys` and returns a column `key`; equal sources share a query."""
+    """A query that takes `keys` and returns a column `key`."""
 
     kind: str
     statement: str
-    parameters: tuple[tuple[str, Any], ...] = ()
+    parameters: Parameters = ()
     bounds: Bounds | None = None
+    columns: Columns | None = None
 
 
 class Loaders:
@@ -48,84 +46,61 @@ class Loaders:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._results: dict[Source, Results] = {}
-        self._pending: dict[Source, Results] = {}
-        self._requested = 0
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def many(self, statement: str, key: str, **parameters: Any) -> list[Any]:
-        """Return the rows of the key, in the order of the statement."""
-        return await self._load(Source("rows", statement, tuple(parameters.items())), key)
+    def load(
+        self, statement: str, keys: Iterable[Any], *, columns: Columns | None = None, **parameters: Any
+    ) -> Awaitable[Found]:
+        """Return the rows of the keys, by key; `columns` are those that are needed, None for all."""
+        return self._load(Source("rows", statement, tuple(parameters.items()), None, columns), keys)
 
-    async def one(self, statement: str, key: str, **parameters: Any) -> Any:
+    def load_pages(
+        self, statement: str, keys: Iterable[Any], request: PageRequest, columns: Columns | None = None
+    ) -> Awaitable[Found]:
+        """Return the rows of a page of each parent's list, by parent."""
+        return self._load(Source("page", statement, request.parameters, request.bounds, columns), keys)
+
+    async def one(self, statement: str, key: Any, *, columns: Columns | None = None, **parameters: Any) -> Any:
         """Return the row of the key, or None."""
-        rows = await self.many(statement, key, **parameters)
+        rows = (await self.load(statement, (key,), columns=columns, **parameters)).get(key)
         return rows[0] if rows else None
 
-    async def page(self, statement: str, key: str, request: PageRequest) -> list[Any]:
+    async def page(self, statement: str, key: Any, request: PageRequest) -> Sequence[Any]:
         """Return the rows of a page of the parent's list."""
-        return await self._load(Source("page", statement, request.parameters, request.bounds), key)
+        return (await self.load_pages(statement, (key,), request)).get(key, [])
 
-    async def count(self, statement: str, key: str) -> int:
-        """Return the number of rows in the parent's list."""
-        rows = await self._load(Source("count", statement), key)
-        return int(rows[0]["count"]) if rows else 0
+    def count(self, statement: str, key: Any) -> Awaitable[int]:
+        """Return the number of rows in the parent's list; it is requested at once."""
+        return _count_in(self._load(Source("count", statement), (key,)), key)
 
     def forget(self) -> None:
         """Send later requests to the database, because something was written."""
         self._results = {}
-        # Seal the pending batch: its queries may start before the write
-        pending, self._pending = self._pending, {}
-        self._send(pending)
 
-    async def _load(self, source: Source, key: str) -> list[Any]:
+    def _load(self, source: Source, keys: Iterable[Any]) -> Awaitable[Found]:
+        wanted = dict.fromkeys(keys)
         results = self._results.setdefault(source, {})
-        result = results.get(key)
-        if result is None:
-            loop = asyncio.get_running_loop()
-            result = results[key] = loop.create_future()
-            if not self._pending:
-                loop.call_soon(self._turn, self._pending, 0, 0)
-            self._pending.setdefault(source, {})[key] = result
-            self._requested += 1
+        missing = [key for key in wanted if key not in results]
+        if missing:
+            results |= dict.fromkeys(missing, self._send(source, missing))
+        futures = set(map(results.__getitem__, wanted))
         # The cancellation of one caller must not cancel the result of the others
-        return await asyncio.shield(result)
+        return asyncio.shield(futures.pop()) if len(futures) == 1 else _merged(futures)
 
-    def _turn(self, pending: dict[Source, Results], requested: int, quiet: int) -> None:
-        if self._pending is not pending:
-            return
-        quiet = quiet + 1 if requested == self._requested else 0
-        if quiet < QUIET_TURNS:
-            asyncio.get_running_loop().call_soon(self._turn, pending, self._requested, quiet)
-        elif not self._tasks:
-            self._pending = {}
-            self._send(pending)
-
-    def _send(self, pending: dict[Source, Results]) -> None:
-        for source, results in pending.items():
-            task = asyncio.ensure_future(self._run(source, results))
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if self._pending and not self._tasks:
-            self._turn(self._pending, -1, 0)
-
-    async def _run(self, source: Source, pending: Results) -> None:
-        found: dict[str, list[Any]] = {key: [] for key in pending}
-        try:
-            for row in await self._query(source, list(pending)):
-                found[row["key"]].append(row)
-        except Exception as error:
-            for result in pending.values():
-                result.set_exception(error)
-            return
-        for key, result in pending.items():
-            result.set_result(found[key])
-
-    def _query(self, source: Source, keys: list[str]) -> Awaitable[Sequence[Any]]:
+    def _send(self, source: Source, keys: Sequence[Any]) -> asyncio.Future[Found]:
         if source.kind == "count":
-            return self._database.read_counts_by_parent(source.statement, keys)
+            return self._database.load_counts(source.statement, keys)
         if source.bounds is not None:
-            return self._database.read_pages_by_parent(source.statement, keys, source.bounds, dict(source.parameters))
-        return self._database.read(source.statement, keys=keys, **dict(source.parameters))
+            return self._database.load_pages(source.statement, keys, source.bounds, source.parameters, source.columns)
+        return self._database.load_rows(source.statement, keys, source.parameters, source.columns)
+
+
+async def _count_in(read: Awaitable[Found], key: Any) -> int:
+    rows = (await read).get(key)
+    return int(rows[0]["count"]) if rows else 0
+
+
+async def _merged(futures: Iterable[asyncio.Future[Found]]) -> Found:
+    found: dict[Any, Sequence[Any]] = {}
+    for future in futures:
+        found |= await asyncio.shield(future)
+    return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 from service.database.rows import record_class
 from service.database.statements import Query, Statement, positional
@@ -19,6 +19,7 @@ PARENT: Final = {"key": "parents.key"}
 PARENTS: Final = "unnest(CAST(:keys AS uuid[])) AS parents (key)"
 UNION: Final = "\nUNION ALL\n"
 VARIANTS: Final = 1024
+Columns: TypeAlias = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +48,23 @@ class Bounds:
 
 
 @lru_cache(VARIANTS)
-def page(statement: Statement, bounds: Bounds, given: frozenset[str]) -> Query:
-    """Return the query of a page of a whole list.
+def rows(statement: Statement, columns: Columns) -> Query:
+    """Return the query of the rows of many keys, with only these columns beside the key."""
+    text = f"SELECT {', '.join(columns)}, CAST(list.key AS text) AS key\nFROM (\n{statement.text}\n) AS list"
+    sql, parameters = positional(text)
+    return Query(f"rows_of_{statement.name}", sql, parameters, "many", statement.row, narrow=True)
+
+
+@lru_cache(VARIANTS)
+def page(statement: Statement, bounds: Bounds, given: frozenset[str], columns: Columns | None = None) -> Query:
+    """Return the query of a page of a whole list; `columns` are SQL expressions over the table `list`.
 
     `given` are the optional filters that apply. The cursors are the parameters `low_id` and `high_id`, with the
     positions `low` and `high` if the order has a column. The rows then have a column `position`.
     """
-    text = _page_text(statement, bounds)
+    text = _page_text(statement, bounds, columns)
     sql, parameters = positional(text, given=given | {"low", "low_id", "high", "high_id", "offset", "limit"})
-    return Query(f"page_of_{statement.name}", sql, parameters, "many", statement.row)
+    return Query(f"page_of_{statement.name}", sql, parameters, "many", statement.row, narrow=columns is not None)
 
 
 @lru_cache(VARIANTS)
@@ -66,13 +75,14 @@ def count(statement: Statement, given: frozenset[str]) -> Query:
 
 
 @lru_cache(VARIANTS)
-def pages_by_parent(statement: Statement, bounds: Bounds) -> Query:
+def pages_by_parent(statement: Statement, bounds: Bounds, columns: Columns | None = None) -> Query:
     """Return the query of a page of the list of each parent in `keys`; the rows have a column `key`."""
     text = (
-        f"SELECT parents.key, page.*\nFROM {PARENTS}\nCROSS JOIN LATERAL (\n{_page_text(statement, bounds)}\n) AS page"
+        f"SELECT page.*, CAST(parents.key AS text) AS key\nFROM {PARENTS}\n"
+        f"CROSS JOIN LATERAL (\n{_page_text(statement, bounds, columns)}\n) AS page"
     )
     sql, parameters = positional(text, constants=PARENT)
-    return Query(f"pages_of_{statement.name}", sql, parameters, "many", statement.row)
+    return Query(f"pages_of_{statement.name}", sql, parameters, "many", statement.row, narrow=columns is not None)
 
 
 @lru_cache(VARIANTS)
@@ -97,22 +107,23 @@ def variants(statement: Statement, orders: tuple[Order, ...] = (BY_ID,)) -> Iter
                 yield page(statement, Bounds(order, descending, low=True, high=True, offset=True), given)
 
 
-def _page_text(statement: Statement, bounds: Bounds) -> str:
+def _page_text(statement: Statement, bounds: Bounds, wanted: Columns | None = None) -> str:
     columns = ", ".join(f"list.{column}" for column in record_class(statement.row).columns)
+    shown = columns if wanted is None else ", ".join(wanted)
     order = bounds.order
     position = "" if order.column is None else f", CAST(list.{order.column} AS text) AS position"
     direction = " DESC" if bounds.descending else ""
     order_by = ", ".join(f"list.{name}{direction}" for name in (order.column, "id") if name is not None)
     where = _where(bounds)
-    rows, parts = statement.text, statement.text.split(UNION)
+    text, parts = statement.text, statement.text.split(UNION)
     if len(parts) > 1 and not bounds.offset:
         # PostgreSQL sorts a union as a whole, unless each part is already a page
-        rows = UNION.join(
+        text = UNION.join(
             f"(SELECT {columns}\nFROM (\n{part}\n) AS list\n{where}ORDER BY {order_by}\nLIMIT :limit)" for part in parts
         )
         where = ""
     offset = "OFFSET :offset " if bounds.offset else ""
-    return f"SELECT {columns}{position}\nFROM (\n{rows}\n) AS list\n{where}ORDER BY {order_by}\n{offset}LIMIT :limit"
+    return f"SELECT {shown}{position}\nFROM (\n{text}\n) AS list\n{where}ORDER BY {order_by}\n{offset}LIMIT :limit"
 
 
 def _where(bounds: Bounds) -> str:

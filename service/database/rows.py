@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, ClassVar
 
 import asyncpg
@@ -15,9 +16,10 @@ class Row(asyncpg.Record):
 
     types: ClassVar[dict[str, type[Row]]] = {}
     columns: ClassVar[tuple[str, ...]] = ()
+    narrow: ClassVar[bool] = False  # whether the row has only the columns that a plan needs
 
     def __init_subclass__(cls) -> None:
-        cls.types[cls.__name__] = cls
+        cls.types.setdefault(cls.__name__, cls)
 
     def __repr__(self) -> str:
         """Name the type only, because a column may be secret."""
@@ -30,6 +32,13 @@ class Row(asyncpg.Record):
             raise AttributeError(name) from None
 
 
-def record_class(name: str | None) -> type[Row]:
+def record_class(name: str | None, *, narrow: bool = False) -> type[Row]:
     """Return the class of a statement's rows; the plain Row if the statement names none."""
-    return Row if name is None else Row.types[name]
+    found = Row if name is None else Row.types[name]
+    return narrowed(found) if narrow else found
+
+
+@cache
+def narrowed(row: type[Row]) -> type[Row]:
+    """Return the class for the same rows with only the columns that a plan needs."""
+    return type(row.__name__, (row,), {"narrow": True, "__slots__": ()})

@@ -16,8 +16,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from service.database.rows import record_class
+
 QUERIES = Path(__file__).parent.parent.parent / "sql" / "queries"
 HEADER = re.compile(r"^-- name: (?P<name>\w+) :(?P<cardinality>one|many|value|exec|list)(?: (?P<row>[A-Z]\w*))?$")
+# All columns of a table, but not of a record that is inserted
+ALL_COLUMNS = re.compile(r"(?<=[ ,])(?!record\.)([a-z_]+)\.\*")
 # Strings, comments, casts, and named arguments come first, because they contain no parameters
 TOKEN = re.compile(r"('(?:[^']|'')*'|--[^\n]*|::|=>)|:(?P<absent>[a-z_]+) IS NULL\b|:(?P<parameter>[a-z_]+)")
 
@@ -31,6 +35,7 @@ class Query:
     parameters: tuple[str, ...]
     cardinality: str
     row: str | None
+    narrow: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,14 @@ class Statement:
     @cached_property
     def query(self) -> Query:
         """The statement as it stands, with positional parameters."""
-        sql, parameters = positional(self.text)
+        text = self.text
+        if self.row is not None:
+            # Named columns, so that a prepared statement still fits after a migration has added one
+            row = self.row
+            text = ALL_COLUMNS.sub(
+                lambda found: ", ".join(f"{found[1]}.{column}" for column in record_class(row).columns), text
+            )
+        sql, parameters = positional(text)
         return Query(self.name, sql, parameters, self.cardinality, self.row)
 
     @cached_property

@@ -6,9 +6,11 @@ from functools import lru_cache
 from typing import Any
 
 from graphql import (
+    ArgumentNode,
     ASTValidationRule,
     DocumentNode,
     FieldNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
@@ -16,15 +18,18 @@ from graphql import (
     OperationType,
     ValidationRule,
     ValuesOfCorrectTypeRule,
+    VariableNode,
     VariablesInAllowedPositionRule,
+    Visitor,
     get_operation_ast,
     parse,
     specified_rules,
     validate,
+    visit,
 )
 
 from service.errors import ApiError, ApiErrorCode, bad_input
-from service.execution.phases import Operation, Prepared, Rejected
+from service.execution.phases import Document, Operation, Prepared, Rejected
 from service.execution.repetition import check_repetition
 from service.execution.variables import LiteralsOfCorrectType, OneOfVariables
 
@@ -56,6 +61,20 @@ class NoIntrospection(ValidationRule):
             self.report_error(ApiError(ApiErrorCode.FEATURE_DISABLED, "Introspection is disabled."))
 
 
+class _Variables(Visitor):
+    """Finds the variables of @skip and @include, and those that are the size of a page or a list of ids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flags: set[str] = set()
+        self.sizes: set[str] = set()
+
+    def enter_argument(self, node: ArgumentNode, *_args: Any) -> None:
+        """Note the variable of an argument."""
+        if isinstance(node.value, VariableNode) and node.name.value in {"first", "ids", "if", "last"}:
+            (self.flags if node.name.value == "if" else self.sizes).add(node.value.name.value)
+
+
 class Documents:
     """The documents of one schema."""
 
@@ -71,14 +90,14 @@ class Documents:
         """Return the operation ready to run, or why it cannot run."""
         try:
             document = self._document(operation.text)
-            definition = self._definition(document, operation.name)
+            definition = self._definition(document.node, operation.name)
         except InvalidDocumentError as error:
             return Rejected(error.errors)
         except ApiError as error:
             return Rejected([error])
         return Prepared(document, definition, operation.variables)
 
-    def _document(self, text: str) -> DocumentNode:
+    def _document(self, text: str) -> Document:
         # SECURITY: spaces, comments, and long strings are few tokens, but take the lexer time
         if len(text) > LONGEST_TEXT:
             message = f"A document must have at most {LONGEST_TEXT} characters. Use variables for long values."
@@ -86,7 +105,7 @@ class Documents:
         # SECURITY: a text may be as long as a body; those kept must not fill the memory
         return self._kept(text) if len(text) <= LONGEST_KEPT else self._parse(text)
 
-    def _parse(self, text: str) -> DocumentNode:
+    def _parse(self, text: str) -> Document:
         try:
             document = parse(text, max_tokens=self._token_limit)
         except GraphQLSyntaxError as error:
@@ -97,7 +116,10 @@ class Documents:
         )
         if errors:
             raise InvalidDocumentError(*(self._too_complex(error) or error for error in errors))
-        return document
+        fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+        found = _Variables()
+        visit(document, found)
+        return Document(document, fragments, tuple(sorted(found.flags)), tuple(sorted(found.sizes)))
 
     def _too_complex(self, error: GraphQLError) -> ApiError | None:
         """Return the error of a document that graphql-core aborted, which only the message tells."""

@@ -1,25 +1,55 @@
-"""The engine: prepares and executes operations against one schema."""
+"""The engine: prepares and executes operations against one schema.
+
+Operations run by their plan. What the compiler declines runs by graphql-core, see `executor`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from graphql import ExecutionResult, execute
+from graphql import ExecutionResult, GraphQLError, OperationType, execute, get_variable_values
+from graphql.execution.values import VariableValues
 from strawberry import Schema
 from strawberry.execution import optimized_is_awaitable
 
+from service.access.authorize import Verdict
+from service.errors import MOST_PROBLEMS
+from service.execution.compiler import Compiler, DeclinedError
 from service.execution.documents import Documents
 from service.execution.executor import AccessExecutor
+from service.execution.limits import Measured, charge, measure
 from service.execution.phases import Operation, Prepared, Rejected, Result
+from service.execution.plan import Plan
+from service.execution.run import Run
 from service.execution.variables import long_list_error, variable_error
+from service.execution.viewer import Rules
+
+NO_VARIABLES = VariableValues({}, {})
+KEPT_PLANS = 16  # of one document: its operations, and the values of the variables in @skip and @include
 
 
 class Engine:
     """Prepares and executes operations."""
 
-    def __init__(self, schema: Schema, *, token_limit: int, introspection: bool) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        rules: Rules,
+        info: Callable[..., Any],
+        *,
+        token_limit: int,
+        introspection: bool,
+        compiled: bool = True,
+    ) -> None:
+        """`info` makes the first argument of a root field's function from the context and the field of the plan."""
+        self._strawberry = schema
         self._schema = schema._schema  # noqa: SLF001  (Strawberry executes texts only; documents are kept here)
         self._documents = Documents(self._schema, token_limit=token_limit, introspection=introspection)
+        self._rules = rules
+        self._info = info
+        self._compiled = compiled
+        self.declined = 0  # operations that graphql-core ran
 
     def prepare(self, operation: Operation) -> Prepared | Rejected:
         """Return the operation ready to run, or why it cannot run."""
@@ -27,12 +57,72 @@ class Engine:
 
     async def execute(self, prepared: Prepared, context: Any) -> Result | Rejected:
         """Run an operation."""
-        too_long = long_list_error(self._schema, prepared.definition, prepared.variables)
+        variables = self._variables(prepared)
+        if isinstance(variables, Rejected):
+            return variables
+        try:
+            charge(self._measured(prepared, variables), context.resources.settings, context.budget)
+        except GraphQLError as error:
+            return Rejected([error])
+        plan = self._plan(prepared, variables) if self._compiled else None
+        if plan is None:
+            return await self._interpret(prepared, context)
+        if plan.type is OperationType.MUTATION:
+            denied = _denied_mutation(plan, context.viewer)
+            if denied is not None:
+                return Result(None, [denied])
+        data, errors = await Run(plan, context, variables, self._info).execute()
+        return Result(data, errors)
+
+    def _variables(self, prepared: Prepared) -> VariableValues | Rejected:
+        definitions = prepared.definition.variable_definitions
+        if not definitions:
+            return NO_VARIABLES
+        given = prepared.variables or {}
+        too_long = long_list_error(self._schema, prepared.definition, given)
         if too_long is not None:
             return Rejected([too_long])
+        values = get_variable_values(self._schema, definitions, given, MOST_PROBLEMS, self._documents.hide_suggestions)
+        if isinstance(values, VariableValues):
+            return values
+        error = variable_error(self._schema, prepared.definition, prepared.variables)
+        return Rejected(values if error is None else [error])
+
+    def _plan(self, prepared: Prepared, variables: VariableValues) -> Plan | None:
+        """Return the plan of an operation; None if the compiler declines it."""
+        document = prepared.document
+        flags = tuple(variables.coerced.get(name) for name in document.flags)
+        key = (prepared.name, flags)
+        if key not in document.plans:
+            compiler = Compiler(self._schema, self._strawberry.config, self._rules, document.fragments)
+            try:
+                plan = compiler.compile(prepared.definition, variables.coerced)
+            except DeclinedError:
+                plan = None
+            if len(document.plans) >= KEPT_PLANS:
+                document.plans.clear()
+            document.plans[key] = plan
+        found: Plan | None = document.plans[key]
+        return found
+
+    def _measured(self, prepared: Prepared, variables: VariableValues) -> Measured:
+        """Return the cost of an operation, which depends on the variables that are sizes."""
+        document, given = prepared.document, variables.coerced
+        sizes = (given.get(name) for name in document.sizes)
+        key = (prepared.name, *(len(size) if isinstance(size, list) else size for size in sizes))
+        found = document.costs.get(key)
+        if found is None:
+            if len(document.costs) >= KEPT_PLANS:
+                document.costs.clear()
+            found = document.costs[key] = measure(self._schema, prepared.definition, document.fragments, given)
+        return found
+
+    async def _interpret(self, prepared: Prepared, context: Any) -> Result | Rejected:
+        """Run an operation by graphql-core."""
+        self.declined += 1
         result = execute(
             self._schema,
-            prepared.document,
+            prepared.document.node,
             context_value=context,
             variable_values=prepared.variables,
             operation_name=prepared.name,
@@ -44,6 +134,21 @@ class Engine:
             result = await result
         errors = result.errors or []
         if result.data is None and errors and not any(error.path for error in errors):
-            error = variable_error(self._schema, prepared.definition, prepared.variables)
-            return Rejected(errors if error is None else [error])
+            return Rejected(errors)
         return Result(result.data, errors)
+
+
+def _denied_mutation(plan: Plan, viewer: Any) -> GraphQLError | None:
+    """Return the error of the first mutation that is denied, before any of them runs.
+
+    Mutations after one that signs in have another caller, so they are decided when they run.
+    """
+    for field in plan.root.fields:
+        if field.root is None:
+            continue
+        if viewer.verdict(field.rule) is Verdict.DENIED:
+            denial = viewer.denial(field.rule)
+            return GraphQLError(denial.message, field.nodes[0], path=[field.key], extensions=denial.extensions)
+        if field.root.signs_in:
+            return None
+    return None

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from graphql import (
-    ExecutionResult,
     FieldNode,
     GraphQLError,
     GraphQLObjectType,
@@ -27,7 +26,6 @@ from service.access.authorize import Verdict
 from service.access.rules import CLOSED, OPEN, Rule
 from service.database.rows import Row
 from service.errors import ApiErrorCode
-from service.execution.limits import check_cost
 
 _DENIALS = frozenset(
     {ApiErrorCode.FORBIDDEN.value, ApiErrorCode.UNAUTHENTICATED.value, ApiErrorCode.USER_SUSPENDED.value}
@@ -72,21 +70,6 @@ class AccessExecutor(StrawberryGraphQLCoreExecutionContext):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.collected_errors = Errors()
-
-    def execute_operation(self, serially: bool | None = None) -> Any:
-        """Reject an operation that is too expensive before it runs."""
-        try:
-            check_cost(
-                self.schema,
-                self.operation,
-                self.fragment_definitions,
-                self.variable_values,
-                settings=self.context_value.resources.settings,
-                budget=self.context_value.budget,
-            )
-        except GraphQLError as error:
-            return ExecutionResult(None, [error])
-        return super().execute_operation(serially)
 
     def execute_collected_root_fields(
         self,

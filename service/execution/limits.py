@@ -64,27 +64,29 @@ class Budget:
     logins: int = 0
 
 
-def check_cost(
+def measure(
     schema: GraphQLSchema,
     operation: OperationDefinitionNode,
     fragments: Mapping[str, FragmentDefinitionNode],
-    variables: Any,
-    *,
-    settings: Settings,
-    budget: Budget,
-) -> None:
+    variables: Mapping[str, Any],
+) -> Measured:
+    """Return what an operation may cost with these variables, of which only sizes count."""
+    root_type = schema.get_root_type(operation.operation)
+    assert root_type is not None  # noqa: S101  (a valid document)
+    counter = _Counter(schema, fragments, variables)
+    fields = [*counter.fields(operation.selection_set, root_type, set())]
+    mutations = len(fields) if operation.operation is OperationType.MUTATION else 0
+    served = counter.served(operation.selection_set, root_type)
+    return Measured(mutations, counter.cost(operation.selection_set, root_type, 1), served)
+
+
+def charge(measured: Measured, settings: Settings, budget: Budget) -> None:
     """Raise QUERY_TOO_COMPLEX for an operation over the limits.
 
     The operations of one HTTP request count together (CVE-2026-33756).
     """
-    root_type = schema.get_root_type(operation.operation)
-    if root_type is None:
-        return
-    counter = _Counter(schema, fragments, variables.coerced)
-    if operation.operation is OperationType.MUTATION:
-        mutations = sum(1 for _ in counter.fields(operation.selection_set, root_type, set()))
-        _limit(f"at most {settings.root_mutation_limit} mutations", mutations, settings.root_mutation_limit)
-    cost = counter.cost(operation.selection_set, root_type, 1)
+    _limit(f"at most {settings.root_mutation_limit} mutations", measured.mutations, settings.root_mutation_limit)
+    cost = measured.cost
     most_values = max(LEAST_VALUES, VALUES_PER_OBJECT * settings.node_limit)
     budget.objects += cost.objects
     budget.values += cost.values
@@ -92,8 +94,7 @@ def check_cost(
     _limit(f"at most {MOST_LEVELS} levels of fields", cost.levels, MOST_LEVELS)
     _limit(f"at most {most_values} values", budget.values, most_values)
     if budget.anonymous:
-        served = counter.served(operation.selection_set, root_type)
-        _limit(f"at most {ANONYMOUS_VALUES} values unless you sign in", served, ANONYMOUS_VALUES)
+        _limit(f"at most {ANONYMOUS_VALUES} values unless you sign in", measured.served, ANONYMOUS_VALUES)
 
 
 def _limit(allowed: str, cost: int, limit: int) -> None:
@@ -116,6 +117,15 @@ class Cost(NamedTuple):
     def within(self, count: int, objects: int, values: int) -> Cost:
         """Return the cost of this in each of `count` items, which themselves have the given cost."""
         return Cost((self.objects + objects) * count, (self.values + values) * count, self.levels + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What an operation may cost: its mutations, its cost, and its values beside introspection."""
+
+    mutations: int
+    cost: Cost
+    served: int
 
 
 @lru_cache(maxsize=2)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from service.database.loaders import Loaders
@@ -23,16 +22,24 @@ class NodeContext(Protocol):
         """The loaders of the request."""
 
 
-async def find_node(context: NodeContext, node_id: str, type_name: str | None = None) -> Any:
-    """Return the object with the id, of the given type or of any, or None.
+async def find_nodes(
+    context: NodeContext,
+    ids: Iterable[str],
+    type_name: str | None = None,
+    *,
+    columns: Callable[[str], tuple[str, ...] | None] = lambda _type_name: None,
+) -> dict[str, Any]:
+    """Return the objects with the ids that the caller may see, by id; of the given type or of any.
 
     SECURITY: each type has its own statement and its own rule, so that an id never opens an object of another type
     (CVE-2025-22151).
     """
-    names: Sequence[str] = list(ENTITIES) if type_name is None else [type_name]
-    known = [name for name in names if name in ENTITIES]
-    rows = await asyncio.gather(*(context.loaders.one(ENTITIES[name].by_id, node_id) for name in known))
-    for name, row in zip(known, rows, strict=True):
-        if row is not None:
-            return row if await context.viewer.can_see(name, row) else None
-    return None
+    wanted = list(dict.fromkeys(ids))
+    names = [name for name in ENTITIES if type_name in {None, name}]
+    reads = [context.loaders.load(ENTITIES[name].by_id, wanted, columns=columns(name)) for name in names]
+    found: dict[str, Any] = {}
+    for name, read in zip(names, reads, strict=True):
+        for key, rows in (await read).items():
+            if key in wanted and await context.viewer.can_see(name, rows[0]):
+                found[key] = rows[0]
+    return found

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
-from graphql import DocumentNode, GraphQLError, OperationDefinitionNode, OperationType
+from graphql import DocumentNode, FragmentDefinitionNode, GraphQLError, OperationDefinitionNode, OperationType
 
 from service.execution.responses import error_response
+
+Fragments: TypeAlias = Mapping[str, FragmentDefinitionNode]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +22,27 @@ class Operation:
     variables: dict[str, Any] | None = None
 
 
+@dataclass(slots=True, eq=False)
+class Document:
+    """A valid document, with what is known of it.
+
+    `flags` are the variables of @skip and @include, and `sizes` those of pages and of lists of ids. Plans depend on the
+    former, costs on the latter.
+    """
+
+    node: DocumentNode
+    fragments: Fragments
+    flags: tuple[str, ...]
+    sizes: tuple[str, ...]
+    plans: dict[Any, Any] = field(default_factory=dict)
+    costs: dict[Any, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A valid document, and the operation in it that is to run."""
 
-    document: DocumentNode
+    document: Document
     definition: OperationDefinitionNode
     variables: dict[str, Any] | None
 

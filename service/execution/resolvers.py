@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 from graphql import GraphQLResolveInfo
 
 from service.errors import ApiError, ApiErrorCode
 from service.execution.kinds import VIEWER, Column, Computed, Entity, Kind, PageOf, Related
-from service.execution.nodes import find_node
+from service.execution.nodes import find_nodes
 from service.pagination import Page, Window
 
 Resolver: TypeAlias = Callable[..., Any]
@@ -81,7 +82,7 @@ async def _load(kind: Related, row: Any, context: Any) -> Any:
     if key is None:
         return None
     if kind.statement is None:
-        return await find_node(context, key, None if kind.type is None else value_of(row, kind.type))
+        return (await find_nodes(context, [key], value_of(row, kind.type or ""))).get(key)
     if not kind.by_viewer:
         return await context.loaders.one(kind.statement, key)
     viewer = context.viewer.actor.user_id
@@ -104,6 +105,6 @@ def _page(kind: PageOf) -> Resolver:
         window = Window.of(kind.statement, **arguments, descending=kind.descending)
         key, loaders = value_of(row, kind.key), info.context.loaders
         rows = await loaders.page(kind.statement, key, window)
-        return Page(window, rows, lambda: loaders.count(kind.statement, key))
+        return Page(window, rows, partial(loaders.count, kind.statement, key))
 
     return resolve

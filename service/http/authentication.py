@@ -7,7 +7,7 @@ header, such as that of a proxy or of another system, is not a credential of thi
 from __future__ import annotations
 
 import ipaddress
-import uuid
+import random
 from dataclasses import dataclass
 
 from starlette.requests import Request as HttpRequest
@@ -42,7 +42,7 @@ def request_of(http: HttpRequest, settings: Settings) -> Request:
     """Return what the service records of an HTTP request. Its id is new, because clients could forge it."""
     secure = settings.cookie_secure == "always" or (settings.cookie_secure == "auto" and http.url.scheme == "https")
     return Request(
-        id=uuid.uuid4().hex,
+        id=f"{random.getrandbits(128):032x}",
         ip=_address(http.client.host if http.client else None),
         user_agent=_printable(http.headers.get("user-agent")),
         secure=secure,

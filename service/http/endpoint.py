@@ -38,6 +38,7 @@ from service.http.messages import (
 )
 
 RETRY_SECONDS = "5"
+REQUEST_SECONDS = 60  # then the response is 503, whatever the request waits for
 
 
 class Endpoint:
@@ -56,7 +57,8 @@ class Endpoint:
         request, response_type = request_of(http, settings), JSON
         try:
             response_type = media_type(http)
-            return await self._respond(http, request, response_type)
+            async with asyncio.timeout(REQUEST_SECONDS):
+                return await self._respond(http, request, response_type)
         except HttpError as error:
             content = {"errors": [error_response(error.error, request.id)]}
             return _json(content, request, error.status, response_type, error.headers)

@@ -9,6 +9,12 @@ MOST_HEADERS = 100
 LARGEST_HEADERS = 65_536  # bytes
 
 
+def exceeds_limits(scope: Scope) -> bool:
+    """Return whether a request has more headers than clients send."""
+    headers = scope.get("headers", [])
+    return len(headers) > MOST_HEADERS or sum(len(name) + len(value) for name, value in headers) > LARGEST_HEADERS
+
+
 class HeaderLimit:
     """Rejects requests with more headers than clients send, before anything reads them."""
 
@@ -17,8 +23,7 @@ class HeaderLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or respond with 431 (RFC 6585, section 5)."""
-        headers = scope.get("headers", [])
-        if len(headers) > MOST_HEADERS or sum(len(name) + len(value) for name, value in headers) > LARGEST_HEADERS:
+        if exceeds_limits(scope):
             error = {"message": "The headers are too large.", "extensions": {"code": "BAD_USER_INPUT"}}
             await JSONResponse({"errors": [error]}, status_code=431)(scope, receive, send)
             return

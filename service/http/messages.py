@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -44,7 +45,12 @@ class Message:
 
 def media_type(request: Request) -> str:
     """Return the media type of the response by the preferences in Accept. HttpError 406 if none is acceptable."""
-    accepted = _accepted(request)
+    return _media_type(",".join(request.headers.getlist("accept")).lower())
+
+
+@lru_cache(256)
+def _media_type(accept: str) -> str:
+    accepted = _accepted(accept)
     # A client that sends only a range may not know the GraphQL media type
     plain = accepted.get(JSON) or accepted.get("application/*") or accepted.get("*/*")
     offers = [(plain, JSON), (accepted.get(GRAPHQL_RESPONSE), GRAPHQL_RESPONSE)]
@@ -54,10 +60,10 @@ def media_type(request: Request) -> str:
     return name
 
 
-def _accepted(request: Request) -> dict[str, tuple[float, int]]:
+def _accepted(accept: str) -> dict[str, tuple[float, int]]:
     """Return the preference for each media range of Accept: its quality, then its position; all without the header."""
     wanted: dict[str, tuple[float, int]] = {}
-    parts = [part for part in ",".join(request.headers.getlist("accept")).lower().split(",") if part.strip()]
+    parts = [part for part in accept.split(",") if part.strip()]
     for position, part in enumerate(parts or ["*/*"]):
         name, *parameters = (piece.strip() for piece in part.split(";"))
         weight = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "1")
@@ -69,7 +75,7 @@ def prefers_html(request: Request) -> bool:
     """Return whether a browser requests a page, and not a program data."""
     if request.method not in {"GET", "HEAD"} or "query" in request.query_params:
         return False
-    accepted = _accepted(request)
+    accepted = _accepted(",".join(request.headers.getlist("accept")).lower())
     html = accepted.get("text/html", NOT_ACCEPTED)
     return html[0] > 0 and all(html > accepted.get(name, NOT_ACCEPTED) for name in (JSON, GRAPHQL_RESPONSE))
 

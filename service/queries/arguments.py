@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 import strawberry
@@ -56,5 +57,6 @@ def either(name: str, value: bool | None) -> dict[str, bool | None]:
 async def list_page(info: Info, statement: str, window: Window, filters: Mapping[str, Any]) -> Any:
     """Return a page of a list, with a count on demand."""
     database = info.context.resources.database
-    rows = await database.read_page(statement, window.bounds, filters, dict(window.parameters))
-    return Page(window, rows, lambda: database.read_count(statement, filters))
+    columns = info.columns(database.statements[statement].row or "")
+    rows = await database.read_page(statement, window.bounds, filters, dict(window.parameters), columns)
+    return Page(window, rows, partial(database.read_count, statement, filters))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import strawberry
@@ -11,7 +10,7 @@ from service import limits
 from service.access.rules import Access
 from service.context import Info
 from service.errors import bad_input
-from service.execution.nodes import find_node
+from service.execution.nodes import find_nodes
 from service.payloads import query
 from service.types.node import Node
 
@@ -23,7 +22,7 @@ async def node(
     info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Id of the object")]
 ) -> Node | None:
     """Object with an id; null if there is none, or if the caller may not see it."""
-    return await find_node(info.context, id)  # type: ignore[no-any-return]
+    return (await find_nodes(info.context, [id], columns=info.columns)).get(id)
 
 
 @query(READ)
@@ -33,4 +32,5 @@ async def nodes(
     """Objects in the order of their ids; null for each that does not exist or that the caller may not see."""
     if len(ids) > limits.NODES_PER_QUERY:
         raise bad_input(f"ids must have at most {limits.NODES_PER_QUERY} items.", argument="ids")
-    return list(await asyncio.gather(*(find_node(info.context, key) for key in ids)))
+    found = await find_nodes(info.context, ids, columns=info.columns)
+    return [found.get(key) for key in ids]

@@ -34,7 +34,7 @@ async def server(
     info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Id of the server")]
 ) -> Server | None:
     """Server with an id; null if there is none, or if the caller may not read it."""
-    row = await info.context.loaders.one("servers_by_id", id)
+    row = await info.one("servers_by_id", id)
     viewer = info.context.viewer
     return row if row is not None and await viewer.can_reach(viewer.rule("Query", "server"), row) else None
 

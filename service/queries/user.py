@@ -111,7 +111,7 @@ async def me(info: Info) -> User | None:
     """Caller of the request; null without a credential, an error for a credential that is not valid."""
     actor = info.context.actor
     actor.require_valid()
-    return None if actor.user_id is None else await info.context.loaders.one("users_by_id", actor.user_id)
+    return None if actor.user_id is None else await info.one("users_by_id", actor.user_id)
 
 
 @query(Access(any="users.read", own="account.read"))
@@ -121,7 +121,7 @@ async def user(info: Info, by: Annotated[UserBy, strawberry.argument(description
     found = _stored_form(name, key)
     if found is None:
         return None
-    row = await info.context.loaders.one(LOOKUPS[name].statement, found)
+    row = await info.one(LOOKUPS[name].statement, found)
     viewer = info.context.viewer
     rules = (viewer.rule("Query", "user"), viewer.rule(*LOOKUPS[name].field))
     return row if row is not None and all([await viewer.can_reach(rule, row) for rule in rules]) else None

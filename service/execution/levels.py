@@ -1,0 +1,177 @@
+"""The objects of one level of a response: their leaves, their access, and their values of any type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from graphql import is_list_type, is_non_null_type
+
+from service.access.authorize import opens_by_share, owns
+from service.access.rules import Rule
+from service.database.rows import Row
+from service.execution.failures import Failure
+from service.execution.leaves import serializer
+from service.execution.plan import Field, Selection
+from service.execution.work import Work
+
+Values: TypeAlias = list[Any]
+Object: TypeAlias = dict[str, Any]
+Pair: TypeAlias = tuple[Any, Object]  # a row and its object
+Start: TypeAlias = Callable[[Work, "Levels", Field, Sequence[Any], Sequence[Object]], None]
+
+
+class Levels:
+    """Makes the objects of a run."""
+
+    def __init__(self, work: Work, start: Start) -> None:
+        """`start` starts a field that needs more than its row, see `relations`."""
+        self._work = work
+        self._start = start
+
+    def objects(self, selection: Selection, rows: Sequence[Any]) -> list[Object]:
+        """Return the objects of the response for rows of one type; relations are filled in later."""
+        viewer = self._work.context.viewer
+        outs = selection.build(rows, viewer)
+        if outs is None:
+            outs = [self._slowly(selection, row) for row in rows]
+        closed: set[Field] = set()
+        if selection.protected:
+            denied, own = selection.verdicts(viewer.actor.authority)
+            is_row = isinstance(rows[0], Row)
+            for field in denied:
+                self._work.put(field, outs, viewer.denial(field.rule, rows[0] if is_row else None))
+            closed.update(denied)
+            for rule, fields in own.items() if is_row else ():
+                self._start_own(rule, fields, rows, outs)
+                closed.update(fields)
+        for field in selection.deferred:
+            if field not in closed:
+                self._start(self._work, self, field, rows, outs)
+        return outs
+
+    def fill(self, field: Field, outs: Sequence[Object], values: Values) -> None:
+        """Put values of a field, as a level above has them, in their places."""
+        for out, value in zip(outs, self.complete(field, field.type, values), strict=True):
+            out[field.key] = value
+
+    def complete(self, field: Field, graphql_type: Any, values: Values) -> Values:
+        """Return the values as they are sent: lists, objects, and leaves (GraphQL specification, CompleteValue)."""
+        if is_non_null_type(graphql_type):
+            done = self.complete(field, graphql_type.of_type, values)
+            return [self._work.missing(field) if value is None else value for value in done] if None in done else done
+        if is_list_type(graphql_type):
+            return self._lists(field, graphql_type.of_type, values)
+        if field.selections is None:
+            return self._leaves(field, graphql_type, values)
+        if len(field.selections) == 1:
+            return self._of_one_type(next(iter(field.selections.values())), values)
+        return self._of_any_type(field.selections, values)
+
+    def _of_one_type(self, selection: Selection, values: Values) -> Values:
+        present = [value for value in values if value is not None and type(value) is not Failure]
+        if not present:
+            return values
+        outs = self.objects(selection, present)
+        if len(outs) == len(values):
+            return outs
+        rest = iter(outs)
+        return [value if value is None or type(value) is Failure else next(rest) for value in values]
+
+    def _of_any_type(self, selections: Mapping[str, Selection], values: Values) -> Values:
+        done, groups = list(values), dict[str, list[int]]()
+        for number, value in enumerate(values):
+            if value is not None and type(value) is not Failure:
+                groups.setdefault(type(value).__strawberry_definition__.name, []).append(number)
+        for type_name, numbers in groups.items():
+            outs = self.objects(selections[type_name], [values[number] for number in numbers])
+            for number, out in zip(numbers, outs, strict=True):
+                done[number] = out
+                self._work.types[id(out)] = selections[type_name]
+        return done
+
+    def _lists(self, field: Field, item_type: Any, values: Values) -> Values:
+        flat = [item for value in values if value is not None and type(value) is not Failure for item in value]
+        items, done, start = self.complete(field, item_type, flat), Values(), 0
+        for value in values:
+            if value is None or type(value) is Failure:
+                done.append(value)
+            else:
+                done.append(items[start : start + len(value)])
+                start += len(value)
+        return done
+
+    def _leaves(self, field: Field, graphql_type: Any, values: Values) -> Values:
+        serialize = serializer(graphql_type)
+        if serialize is None:
+            return values
+        done = Values()
+        for value in values:
+            try:
+                done.append(value if value is None or type(value) is Failure else serialize(value))
+            except Exception as error:
+                done.append(self._work.failure(field, error))
+        return done
+
+    def _slowly(self, selection: Selection, row: Any) -> Object:
+        """Return the object of a row of which a value is missing or cannot be read."""
+        out = selection.build.empty()
+        fields = {field.key: field for field in selection.fields}
+        for leaf, read in selection.build.reads(row):
+            field = fields[leaf.key]
+            try:
+                value = read(row, self._work.context.viewer)
+            except Exception as error:
+                value = self._work.failure(field, error)
+            out[leaf.key] = self._work.missing(field) if value is None and leaf.required else value
+        return out
+
+    # Access
+
+    def _start_own(self, rule: Rule, fields: Sequence[Field], rows: Sequence[Any], outs: Sequence[Object]) -> None:
+        """Start the fields that a caller may read on rows of their own; deny them on others."""
+        viewer = self._work.context.viewer
+        ownership = rule.ownership or rows[0].ownership
+        opened, shared, closed = list[Pair](), list[Pair](), list[Pair]()
+        for pair in zip(rows, outs, strict=True):
+            if owns(viewer.actor, pair[0], ownership):
+                opened.append(pair)
+            elif ownership.server and viewer.actor.user_id is not None:
+                shared.append(pair)
+            else:
+                closed.append(pair)
+        self._open(fields, opened)
+        self._close(rule, fields, closed)
+        if not shared:
+            return
+
+        def done(shares: Mapping[str, Sequence[Any]]) -> None:
+            for pair in shared:
+                found = shares.get(pair[0][ownership.server])
+                held = found[0]["permissions"] if found else None
+                (opened_later if opens_by_share(rule, held, viewer.actor.authority) else closed_later).append(pair)
+            self._open(fields, opened_later)
+            self._close(rule, fields, closed_later)
+
+        def fail(error: Exception) -> None:
+            for field in fields:
+                self._work.put(field, [out for _, out in shared], error)
+
+        opened_later, closed_later = list[Pair](), list[Pair]()
+        keys = [row[ownership.server] for row, _ in shared]
+        read = self._work.context.loaders.load("shares_by_server", keys, viewer=viewer.actor.user_id)
+        self._work.later(read, done, fail)
+
+    def _open(self, fields: Sequence[Field], pairs: Sequence[Pair]) -> None:
+        if pairs:
+            rows, outs = zip(*pairs, strict=True)
+            for field in fields:
+                if field.deferred:
+                    self._start(self._work, self, field, rows, outs)
+
+    def _close(self, rule: Rule, fields: Sequence[Field], pairs: Sequence[Pair]) -> None:
+        viewer = self._work.context.viewer
+        for row, out in pairs:
+            denial = viewer.denial(rule, row)
+            for field in fields:
+                out[field.key] = self._work.failure(field, denial)

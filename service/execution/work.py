@@ -1,0 +1,72 @@
+"""The work of one run: the reads that are still to come, and the failures so far."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+from graphql.execution.values import VariableValues
+
+from service.execution.failures import Failure
+from service.execution.plan import Field, Selection
+
+LONGEST_TURN = 0.005  # seconds, after which other requests have their turn
+Done: TypeAlias = Callable[[Any], None]
+
+
+async def _outcome(read: Awaitable[Any]) -> Any:
+    """Return the result of a read, or its error."""
+    try:
+        return await read
+    except Exception as error:
+        return error
+
+
+class Work:
+    """What all parts of a run share."""
+
+    def __init__(self, context: Any, variables: VariableValues) -> None:
+        self.context = context
+        self.variables = variables
+        self.types: dict[int, Selection] = {}  # the selection of each object behind an interface
+        self.failed = False
+        self._pending: list[tuple[Awaitable[Any], Done, Done]] = []
+
+    def failure(self, field: Field, error: Exception) -> Failure:
+        """Return what takes the place of a value that could not be read."""
+        self.failed = True
+        return Failure(field, error)
+
+    def missing(self, field: Field) -> Failure:
+        """Return what takes the place of null in a field that must not be null."""
+        return self.failure(field, TypeError(f"Cannot return null for non-nullable field {field.name}."))
+
+    def put(self, field: Field, outs: Sequence[dict[str, Any]], error: Exception) -> None:
+        """Put one error in the place of a field, on every object."""
+        failure = self.failure(field, error)
+        for out in outs:
+            out[field.key] = failure
+
+    def later(self, read: Awaitable[Any], done: Done, fail: Done) -> None:
+        """Call `done` with the result of a read, or `fail` with its error, when the present level is complete."""
+        self._pending.append((read, done, fail))
+
+    def later_for(self, field: Field, outs: Sequence[dict[str, Any]], read: Awaitable[Any], done: Done) -> None:
+        """Call `done` with the result of a read that a field of these objects needs; its error takes their places."""
+        self.later(read, done, partial(self.put, field, outs))
+
+    async def drain(self) -> None:
+        """Await the reads of one level after the other, until no level follows."""
+        started = time.perf_counter()
+        while self._pending:
+            level, self._pending = self._pending, []
+            # All reads come first, so that those of the next level leave together
+            found = [(await _outcome(read), done, fail) for read, done, fail in level]
+            for outcome, done, fail in found:
+                (fail if isinstance(outcome, Exception) else done)(outcome)
+                if time.perf_counter() - started > LONGEST_TURN:
+                    await asyncio.sleep(0)
+                    started = time.perf_counter()

@@ -1,0 +1,81 @@
+"""Inputs of generated mutations: each is rejected, or changes nothing when it is repeated."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from tests.document_values import MISSING_ID, MISSING_VERSION, PAST, TOO_LONG, Known
+
+# Every caller has this profile and these settings before the documents run
+PROFILE = {
+    "firstName": "Sam",
+    "lastName": "Sample",
+    "displayName": None,
+    "dateOfBirth": "1990-02-28",
+    "billingAddress": {"line1": "1 Main Street", "city": "Vienna", "state": None, "country": "CA"},
+    "language": "de",
+}
+SETTINGS = {"theme": "dark", "panel": {"columns": 3, "names": ["a", "b"]}}
+PATCHES: tuple[dict[str, Any], ...] = ({}, {"theme": "dark"}, {"panel": {"columns": 3}}, {"absent": None}, SETTINGS)
+# These would end the caller's session, so documents select them only to skip them
+SKIPPED = frozenset({"logout", "logoutAll"})
+
+
+def _rejections(known: Known, random: Random) -> dict[str, list[dict[str, Any]]]:
+    """Return values, by mutation, each of which makes the mutation fail whatever the rest of its input."""
+
+    def one(kind: str) -> str:
+        return random.choice([*known.ids.get(kind, ())] or [MISSING_ID])
+
+    missing = {"id": MISSING_ID}
+    return {
+        "createUser": [{"username": "x"}, {"username": "alice"}, {"username": TOO_LONG}, {"sendEmail": True}],
+        "updateUser": [
+            missing,
+            {"id": one("User"), "version": MISSING_VERSION},
+            {"id": one("User"), "firstName": TOO_LONG, "version": MISSING_VERSION},
+            {"id": one("User"), "billingAddress": {"city": TOO_LONG, "country": "AT"}},
+        ],
+        "deleteUser": [missing],
+        "suspendUser": [missing, {"id": one("User"), "until": PAST}, {"id": one("User"), "reason": "x" * 1025}],
+        "unsuspendUser": [missing],
+        "changePlan": [{"userId": MISSING_ID}, {"userId": one("User"), "planId": MISSING_ID, "planName": None}],
+        "createPlan": [{"name": TOO_LONG}, {"name": "small"}, {"name": ""}],
+        "updatePlan": [missing, {"id": one("Plan"), "name": TOO_LONG}, {"id": one("Plan"), "name": None}],
+        "deletePlan": [missing],
+        "createRole": [{"name": TOO_LONG}, {"requireTwoFactor": True}, {"name": "customer"}],
+        "updateRole": [missing, {"id": one("Role"), "name": TOO_LONG}, {"id": one("Role"), "requireTwoFactor": True}],
+        "deleteRole": [missing],
+        "login": [{"login": "unknown", "password": "wrong-password-1"}, {"login": "", "password": ""}],
+        "revokeSession": [missing],
+        "setPassword": [{"userId": MISSING_ID}, {"userId": one("User"), "password": "short"}],
+        "changePassword": [{"newPassword": "short"}],
+        "createApiKey": [{"name": TOO_LONG}, {"expiresAt": PAST}, {"name": "", "permissions": ["users.delete"]}],
+        "updateApiKey": [missing, {"id": one("ApiKey"), "name": TOO_LONG}, {"id": one("ApiKey"), "expiresAt": PAST}],
+        "rotateApiKey": [missing, {"id": one("ApiKey"), "graceSeconds": -1}],
+        "deleteApiKey": [missing],
+        "addSshKey": [{"publicKey": "nonsense"}, {"name": TOO_LONG}],
+        "renameSshKey": [missing, {"id": one("SshKey"), "name": TOO_LONG}],
+        "deleteSshKey": [missing],
+        "createServer": [{"ownerId": MISSING_ID}, {"name": TOO_LONG}, {"name": ""}],
+        "deleteServer": [missing],
+        "createSubuser": [
+            {"serverId": MISSING_ID},
+            {"email": "nonsense"},
+            {"onUnknownEmail": "FAIL", "email": "a@b.c"},
+        ],
+        "updateSubuser": [missing, {"id": one("Subuser"), "until": PAST}],
+        "deleteSubuser": [missing],
+        "updateSettings": [{"patch": "text"}, {"patch": [1]}],
+        "updateProfile": [{"version": MISSING_VERSION}, {"firstName": TOO_LONG}, {"username": "x"}],
+    }
+
+
+def mutation_input(name: str, given: dict[str, Any], known: Known, random: Random) -> dict[str, Any]:
+    """Return an input of the mutation that changes nothing; `given` is a random one."""
+    if name == "updateProfile" and random.random() < 0.6:
+        return {field: value for field, value in PROFILE.items() if random.random() < 0.4}
+    if name == "updateSettings" and random.random() < 0.7:
+        return {"patch": random.choice(PATCHES)}
+    return given | random.choice(_rejections(known, random)[name])

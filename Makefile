@@ -1,7 +1,7 @@
 # All paths are relative, so that the checkout may be in any folder, even one with spaces in its path.
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check lock graphiql clean
+.PHONY: help serve test check bench lock graphiql clean
 
 python := .venv/bin/python
 
@@ -51,6 +51,10 @@ check: ## Check format, lint, types, and SQL
 	@$(python) -m ruff check .
 	@$(python) -m mypy
 	@.venv/bin/sqlfluff lint --quiet sql/queries sql/migrations
+
+bench: ## Compare the speed with that of other servers (options="--quick", "--users N", "--growth"); needs Node.js 20
+	@$(call install,requirements-dev.txt,requirements.txt)
+	@$(python) -m bench $(options)
 
 compile = .venv/lock/bin/python -m piptools compile --quiet --upgrade --generate-hashes --strip-extras --no-header \
 	--annotation-style line --no-emit-index-url --no-emit-find-links --no-emit-trusted-host

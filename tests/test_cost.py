@@ -237,3 +237,17 @@ def test_no_value_is_checked_after_the_fiftieth_problem() -> None:
     assert isinstance(operation, OperationDefinitionNode)
     assert variable_error(schema._schema, operation, {"ids": ids}) is not None  # noqa: SLF001
     assert 50 <= ids.read <= 51
+
+
+@pytest.mark.parametrize(("name", "most"), [("__schema", 2), ('__type(name: "User")', 20)])
+async def test_a_request_has_few_introspections(client: Client, root: Person, name: str, most: int) -> None:
+    def text(number: int) -> str:
+        return "{ " + " ".join(f"a{each}: {name} {{ __typename }}" for each in range(number)) + " }"
+
+    assert len(await client.data(text(most), by=root)) == most
+    for operations in ([text(most + 1)], [text(most), text(1)]):
+        batch = [{"query": operation} for operation in operations]
+        response = await client.http.post("/graphql", json=batch, headers={"authorization": f"Bearer {root.token}"})
+        error = response.json()[-1]["errors"][0]
+        assert error["extensions"]["code"] == "QUERY_TOO_COMPLEX"
+        assert error["message"] == f"A request may have at most {most} fields {name.partition('(')[0]}."

@@ -7,8 +7,9 @@ multiplied, so that counting is fast where execution would be exponential (CVE-2
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from math import ceil
 from typing import Any, NamedTuple
@@ -51,6 +52,8 @@ VALUES_PER_OBJECT = 30
 VALUES_PER_JSON = 100  # it may be long
 VALUES_PER_INTROSPECTION = 3
 ANONYMOUS_VALUES = 20_000
+# SECURITY: the answers are long, and are the same at every repetition
+MOST_INTROSPECTIONS = {"__schema": 2, "__type": 20}
 LEAST_VALUES = 250_000  # the standard introspection query passes even if the operator allows few objects
 
 
@@ -62,6 +65,7 @@ class Budget:
     objects: int = 0
     values: int = 0
     logins: int = 0
+    introspections: Counter[str] = field(default_factory=Counter)
 
 
 def measure(
@@ -77,7 +81,8 @@ def measure(
     fields = [*counter.fields(operation.selection_set, root_type, set())]
     mutations = len(fields) if operation.operation is OperationType.MUTATION else 0
     served = counter.served(operation.selection_set, root_type)
-    return Measured(mutations, counter.cost(operation.selection_set, root_type, 1), served)
+    introspections = Counter(node.name.value for node, _ in fields if node.name.value in MOST_INTROSPECTIONS)
+    return Measured(mutations, counter.cost(operation.selection_set, root_type, 1), served, introspections)
 
 
 def charge(measured: Measured, settings: Settings, budget: Budget) -> None:
@@ -93,6 +98,9 @@ def charge(measured: Measured, settings: Settings, budget: Budget) -> None:
     _limit(f"at most {settings.node_limit} objects", budget.objects, settings.node_limit)
     _limit(f"at most {MOST_LEVELS} levels of fields", cost.levels, MOST_LEVELS)
     _limit(f"at most {most_values} values", budget.values, most_values)
+    budget.introspections += measured.introspections
+    for name, most in MOST_INTROSPECTIONS.items():
+        _limit(f"at most {most} fields {name}", budget.introspections[name], most)
     if budget.anonymous:
         _limit(f"at most {ANONYMOUS_VALUES} values unless you sign in", measured.served, ANONYMOUS_VALUES)
 
@@ -121,11 +129,12 @@ class Cost(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What an operation may cost: its mutations, its cost, and its values beside introspection."""
+    """What an operation may cost: its mutations, its cost, its values beside introspection, and its introspections."""
 
     mutations: int
     cost: Cost
     served: int
+    introspections: Counter[str]
 
 
 @lru_cache(maxsize=2)

@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Lowest level that is logged")
     ] = "info"
-    node_limit: Annotated[int, Field(ge=100, description="Objects that one request may return")] = 50_000
+    node_limit: Annotated[int, Field(ge=100, description="Objects that one request may return")] = 10_000
     password_min_length: Annotated[int, Field(ge=8, le=64, description="Shortest new password, in characters")] = 8
     password_min_score: Annotated[int, Field(ge=0, le=4, description="Lowest zxcvbn score of a new password")] = 2
     port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on")] = 8000

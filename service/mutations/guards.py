@@ -23,6 +23,19 @@ async def require_other_root(change: Write, user: Any, *field: str) -> None:
         raise reject(ErrorCode.NOT_ALLOWED, "There would be no other root account.", *field)
 
 
+async def lock_other_user(change: Write, user_id: str, own: str) -> Any:
+    """Return a user who is to lose access, locked until commit: not the caller, not above them, not the last ROOT.
+
+    `own` is the message for the caller's own account.
+    """
+    user = await change.lock("lock_user", user_id)
+    if user.id == change.actor.user_id:
+        raise reject(ErrorCode.NOT_ALLOWED, own, "id")
+    await change.require_not_above(user)
+    await require_other_root(change, user, "id")
+    return user
+
+
 def require_version(user: Any, version: int | None) -> None:
     """Raise VERSION_MISMATCH, with the user as it is now, unless the given version is the user's."""
     if isinstance(version, int) and version != user.version:

@@ -12,7 +12,7 @@ from service.access.rules import Access
 from service.context import Info
 from service.errors import ErrorCode, reject
 from service.inputs import Future, Text, given, optional
-from service.mutations.guards import require_other_root
+from service.mutations.guards import lock_other_user
 from service.payloads import mutation
 from service.types.payload import UserPayload
 from service.types.user import is_suspended
@@ -44,11 +44,7 @@ class UserIdInput:
 async def suspend_user(info: Info, input: SuspendUserInput) -> UserPayload:
     """Suspend a user: the sessions end at once, and API keys are not valid until the suspension ends."""
     async with write(info, "user.suspend") as change:
-        user = await change.lock("lock_user", input.id)
-        if user.id == change.actor.user_id:
-            raise reject(ErrorCode.NOT_ALLOWED, "You cannot suspend yourself.", "id")
-        await change.require_not_above(user)
-        await require_other_root(change, user, "id")
+        user = await lock_other_user(change, input.id, "You cannot suspend yourself.")
         suspended = await change.run(
             "suspend_user", id=user.id, reason=input.reason or None, until=input.until or None, by=change.actor.user_id
         )

@@ -13,7 +13,13 @@ from service.audit import REDACTED
 from service.context import Info
 from service.errors import ApiError, ApiErrorCode, ErrorCode, reject
 from service.inputs import IDEMPOTENCY_KEY, PASSWORD, UNSET, changes, given, optional
-from service.mutations.guards import requested_plan, requested_role, require_other_root, require_version
+from service.mutations.guards import (
+    lock_other_user,
+    requested_plan,
+    requested_role,
+    require_other_root,
+    require_version,
+)
 from service.payloads import Payload, mutation, result
 from service.types.payload import UserPayload
 from service.user_creation import create_account, password_event
@@ -136,11 +142,7 @@ async def update_user(info: Info, input: UpdateUserInput) -> UserPayload:
 async def delete_user(info: Info, input: DeleteUserInput) -> DeleteUserPayload:
     """Delete a user with sessions, keys, and memberships. IN_USE while it owns servers, unless `cascade` is true."""
     async with write(info, "user.delete") as change:
-        user = await change.lock("lock_user", input.id)
-        if user.id == change.actor.user_id:
-            raise reject(ErrorCode.NOT_ALLOWED, "You cannot delete your own account.", "id")
-        await change.require_not_above(user)
-        await require_other_root(change, user, "id")
+        user = await lock_other_user(change, input.id, "You cannot delete your own account.")
         if input.cascade:
             change.require_mutation("deleteServer", "cascade")
         dependents = await change.run("dependents_of_user", id=user.id)

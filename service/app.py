@@ -22,7 +22,7 @@ from service import graphiql, logs, settings
 from service.context import info_of
 from service.database.read_pool import LOST
 from service.execution.engine import Engine
-from service.http.endpoint import Endpoint
+from service.http.endpoint import RETRY_SECONDS, Endpoint
 from service.http.limits import HeaderLimit, exceeds_limits
 from service.resources import opened
 from service.schema import RULES, schema
@@ -78,7 +78,7 @@ async def ready(request: Request) -> Response:
         async with asyncio.timeout(READY_SECONDS):
             await request.app.state.resources.database.read("ping")
     except (asyncpg.PostgresError, *LOST, TimeoutError):
-        return JSONResponse({"status": "database unavailable"}, status_code=503, headers={"Retry-After": "5"})
+        return JSONResponse({"status": "database unavailable"}, status_code=503, headers={"Retry-After": RETRY_SECONDS})
     return JSONResponse({"status": "ready"})
 
 

@@ -16,18 +16,12 @@ from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
 from service.access.rules import Access, Ownership, Public, Rule
-from service.execution.kinds import ENTITIES, Column, Computed, Entity, Kind, PageOf, Related
+from service.execution.kinds import ENTITIES, KIND, Column, Computed, Entity, Kind, PageOf, Related
+from service.pagination import PAGE_ARGUMENTS
 
 T = TypeVar("T")
-KIND = "kind"
 OWNERSHIP = "ownership"
 _OWN_NAME = Column("")  # the column of the field's own name
-_PAGE_ARGUMENTS: tuple[tuple[str, Any, str], ...] = (
-    ("first", int | None, "Number of items from the start, 1 to 100; 20 if neither first nor last is given"),
-    ("after", str | None, "Return only items after this cursor"),
-    ("last", int | None, "Number of items from the end, 1 to 100"),
-    ("before", str | None, "Return only items before this cursor"),
-)
 
 
 def described(description: str, access: Access | Public | None) -> str:
@@ -122,8 +116,14 @@ def page_of(
     """
     field = _field(PageOf(statement, descending=not forward_only), description, access)
     field.arguments = [
-        StrawberryArgument(name, None, StrawberryAnnotation(annotation), description=text, default=None)
-        for name, annotation, text in _PAGE_ARGUMENTS
+        StrawberryArgument(
+            name,
+            None,
+            StrawberryAnnotation(int | None if name in {"first", "last"} else str | None),
+            description=text,
+            default=None,
+        )
+        for name, text in PAGE_ARGUMENTS.items()
         if not forward_only or name in {"first", "after"}
     ]
     return field

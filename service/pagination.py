@@ -6,10 +6,10 @@ A cursor is a keyset: the position of a row in the order of the list, and its id
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import orjson
 import strawberry
@@ -22,6 +22,13 @@ from service.errors import bad_input
 from service.parsing import parse_id
 
 T = TypeVar("T")
+# The arguments of a page, with their descriptions
+PAGE_ARGUMENTS: Final[Mapping[str, str]] = {
+    "first": "Number of items from the start, 1 to 100; 20 if neither first nor last is given",
+    "after": "Return only items after this cursor",
+    "last": "Number of items from the end, 1 to 100",
+    "before": "Return only items before this cursor",
+}
 
 
 class Cursor(NamedTuple):

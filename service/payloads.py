@@ -16,13 +16,12 @@ from strawberry.utils.str_converters import to_camel_case
 from service.access.rules import Access, Open, Public
 from service.context import Context, Info
 from service.errors import ErrorCode, MutationRejected, Problem, Problems
-from service.execution.kinds import ENTITIES
+from service.execution.kinds import ENTITIES, ROOT
 from service.fields import column, described
 from service.idempotency import FIELD, AlreadyDone, idempotency_key
 from service.inputs import changes, normalize
 
 StrawberryInfo: TypeAlias = strawberry.Info[Context, None]
-ROOT = "root"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,25 +108,7 @@ def mutation(
     """
 
     def declare(function: Callable[..., Awaitable[Payload]]) -> StrawberryField:
-        @functools.wraps(function)
-        async def call(info: Info, **arguments: Any) -> Payload:
-            payload = _payload_of(function)
-            try:
-                given = arguments.get("input")
-                if given:
-                    info.problems = Problems(normalize(given))
-                    if not collects_problems:
-                        info.problems.raise_if_any()
-                    if idempotent is not None and not info.problems:
-                        await _claim_key(info, given)
-                answer = await function(info, **arguments)
-                info.problems.raise_if_any()
-            except AlreadyDone as done:
-                return await _repeated(info, payload, idempotent or "", done.result_id)
-            except MutationRejected as rejection:
-                found = dict.fromkeys((*info.problems, *rejection.problems))
-                return payload(errors=[UserError.of(problem) for problem in found], **rejection.objects)
-            return answer
+        call = _with_errors(function, collects_problems=collects_problems, idempotent=idempotent)
 
         @functools.wraps(function)
         async def run(info: StrawberryInfo, **arguments: Any) -> Payload:
@@ -144,6 +125,33 @@ def mutation(
         return field
 
     return declare
+
+
+def _with_errors(
+    function: Callable[..., Awaitable[Payload]], *, collects_problems: bool, idempotent: str | None
+) -> Callable[..., Awaitable[Payload]]:
+    """Return the function with the limits of its input, its idempotency, and the errors of its payload."""
+
+    async def call(info: Info, **arguments: Any) -> Payload:
+        payload = _payload_of(function)
+        try:
+            given = arguments.get("input")
+            if given:
+                info.problems = Problems(normalize(given))
+                if not collects_problems:
+                    info.problems.raise_if_any()
+                if idempotent is not None and not info.problems:
+                    await _claim_key(info, given)
+            answer = await function(info, **arguments)
+            info.problems.raise_if_any()
+        except AlreadyDone as done:
+            return await _repeated(info, payload, idempotent or "", done.result_id)
+        except MutationRejected as rejection:
+            found = dict.fromkeys((*info.problems, *rejection.problems))
+            return payload(errors=[UserError.of(problem) for problem in found], **rejection.objects)
+        return answer
+
+    return call
 
 
 def _resolvable(run: Callable[..., Any], function: Callable[..., Any], *, nullable: bool) -> Callable[..., Any]:

@@ -12,9 +12,8 @@ from strawberry.tools import create_type
 from strawberry.types.field import StrawberryField
 
 from service.access.rules import OPEN, Access, Open, Ownership, Public, Rule
-from service.execution.compiler import KIND
-from service.execution.executor import SIGNS_IN, AccessExecutor
-from service.execution.kinds import ENTITIES
+from service.execution.executor import AccessExecutor
+from service.execution.kinds import ENTITIES, KIND, ROOT
 from service.execution.limits import ITEMS
 from service.execution.resolvers import resolver_of, value_of
 from service.fields import OWNERSHIP, kind_of
@@ -31,7 +30,6 @@ from service.mutations import (
     suspension,
     user,
 )
-from service.payloads import ROOT
 from service.queries import audit_event as audit_event_queries
 from service.queries import node as node_queries
 from service.queries import permission as permission_queries
@@ -121,7 +119,7 @@ def _resolve_by_kind(graphql_type: Any) -> None:
         root = declared.metadata.get(ROOT)
         kind = kind_of(declared)
         if root is not None:
-            field.extensions[SIGNS_IN] = root.signs_in
+            field.extensions[ROOT] = root
             if root.items is not None:
                 field.extensions[ITEMS] = root.items
         elif kind is not None:

@@ -33,15 +33,23 @@ from strawberry.utils.str_converters import to_camel_case
 
 from service.access.rules import CLOSED, OPEN
 from service.execution.arguments import converter
-from service.execution.kinds import ENTITIES, Column, Computed, Entity, Kind, PageOf, Related, columns_of, related_needs
-from service.execution.leaves import Build, Leaf
+from service.execution.kinds import (
+    ENTITIES,
+    KIND,
+    ROOT,
+    Column,
+    Computed,
+    Entity,
+    Kind,
+    PageOf,
+    Related,
+    columns_of,
+    related_needs,
+)
+from service.execution.leaves import TIME, Build, Leaf
 from service.execution.phases import Fragments
 from service.execution.plan import Arguments, Field, Layout, Plan, Selection, leaf_of
 from service.execution.viewer import Rules
-
-TIME = "DateTime"
-KIND = "kind"  # the extension of a field that has one
-ROOT = "root"  # the metadata of a root field
 
 
 class DeclinedError(Exception):
@@ -93,11 +101,13 @@ class Compiler:
         leaves: list[Leaf | str] = []
         fields, deferred, protected = [], [], []
         for key, nodes in grouped.items():
-            field, leaf = self._field(parent, entity, key, nodes, layout)
-            leaves.append(leaf or key)
+            field = self._field(parent, entity, key, nodes, layout)
             fields.append(field)
-            if leaf is None:
+            if field.leaf is None or field.deferred:
+                leaves.append(key)
                 deferred.append(field)
+            else:
+                leaves.append(field.leaf)
             if field.rule != OPEN:
                 protected.append(field)
         if layout is not None:
@@ -165,51 +175,52 @@ class Compiler:
         key: str,
         nodes: list[FieldNode],
         layout: Layout | None,
-    ) -> tuple[Field, Leaf | None]:
+    ) -> Field:
         name = nodes[0].name.value
         if name == "__typename":
-            return Field(key, name, nodes, self._typename, OPEN), Leaf(key, parent.name, None)
+            return Field(key, name, nodes, self._typename, OPEN, leaf=Leaf(key, parent.name, None))
         if name.startswith("__"):
             raise DeclinedError
         declared = parent.fields[name]
-        metadata = declared.extensions["strawberry-definition"].metadata
         kind: Kind | None = declared.extensions.get(KIND)
         rule = self._rules.get((parent.name, name), CLOSED)
-        field = Field(key, name, nodes, declared.type, rule, kind, root=metadata.get(ROOT))
+        field = Field(key, name, nodes, declared.type, rule, kind, root=declared.extensions.get(ROOT))
         if declared.args:
             field.arguments = self._arguments(declared, nodes[0])
-        leaf = self._leaf(field, parent, entity, layout) if isinstance(kind, Column | Computed) else None
-        if isinstance(kind, Related | PageOf) and layout is not None:
+        if isinstance(kind, Column | Computed):
+            field.leaf = self._leaf(field, kind, parent, entity, layout)
+        elif isinstance(kind, Related | PageOf) and layout is not None:
             for column in columns_of(kind):
                 layout.position(column)
         if is_composite_type(get_named_type(declared.type)):
             self._select(field, nodes)
-            return field, None
-        return field, leaf if leaf is not None and not any(related_needs(kind)) else None  # type: ignore[arg-type]
+        return field
 
     @property
     def _typename(self) -> GraphQLOutputType:
         return self._schema.type_map["String"]  # type: ignore[return-value]
 
     def _leaf(
-        self, field: Field, parent: GraphQLObjectType, entity: Entity | None, layout: Layout | None
-    ) -> Leaf | None:
-        kind = field.kind
+        self,
+        field: Field,
+        kind: Column | Computed,
+        parent: GraphQLObjectType,
+        entity: Entity | None,
+        layout: Layout | None,
+    ) -> Leaf:
         serialized = leaf_of(field.type)
         positions, text = {}, None
         if layout is not None:
             if isinstance(kind, Column) and serialized is not None and serialized.name == TIME:
                 text = layout.position(kind.name, text=True)
             else:
-                positions = {column: layout.position(column) for column in columns_of(kind)}  # type: ignore[arg-type]
+                positions = {column: layout.position(column) for column in columns_of(kind)}
             if entity is not None:
-                for relation, column in related_needs(kind):  # type: ignore[arg-type]
+                for relation, column in related_needs(kind):
                     for key in columns_of(entity.relation(relation)):
                         layout.position(key)
                     self._need(field, parent, relation, column)
-        leaf = Leaf(field.key, kind, field.type if serialized is not None else None, positions, text)  # type: ignore[arg-type]
-        field.leaf = leaf
-        return leaf
+        return Leaf(field.key, kind, field.type if serialized is not None else None, positions, text)
 
     def _need(self, field: Field, parent: GraphQLObjectType, relation: str, column: str) -> None:
         """Add the column of a related row that a computed value needs, if the relation is a field of a known type."""

@@ -13,11 +13,12 @@ from graphql.execution.values import VariableValues
 from strawberry import Schema
 from strawberry.execution import optimized_is_awaitable
 
-from service.access.authorize import Verdict
 from service.errors import MOST_PROBLEMS
 from service.execution.compiler import Compiler, DeclinedError
+from service.execution.denials import denied_mutation
 from service.execution.documents import Documents
 from service.execution.executor import AccessExecutor
+from service.execution.kept import Kept
 from service.execution.limits import Measured, charge, measure
 from service.execution.phases import Operation, Prepared, Rejected, Result
 from service.execution.plan import Plan
@@ -26,7 +27,6 @@ from service.execution.variables import long_list_error, variable_error
 from service.execution.viewer import Rules
 
 NO_VARIABLES = VariableValues({}, {})
-KEPT_PLANS = 16  # of one document: its operations, and the values of the variables in @skip and @include
 
 
 class Engine:
@@ -43,7 +43,7 @@ class Engine:
         compiled: bool = True,
     ) -> None:
         """`info` makes the first argument of a root field's function from the context and the field of the plan."""
-        self._strawberry = schema
+        self._config = schema.config
         self._schema = schema._schema  # noqa: SLF001  (Strawberry executes texts only; documents are kept here)
         self._documents = Documents(self._schema, token_limit=token_limit, introspection=introspection)
         self._rules = rules
@@ -68,7 +68,8 @@ class Engine:
         if plan is None:
             return await self._interpret(prepared, context)
         if plan.type is OperationType.MUTATION:
-            denied = _denied_mutation(plan, context.viewer)
+            roots = ((each.key, each.nodes[0], each.rule, each.root.signs_in) for each in plan.root.fields if each.root)
+            denied = denied_mutation(context.viewer, roots)
             if denied is not None:
                 return Result(None, [denied])
         data, errors = await Run(plan, context, variables, self._info).execute()
@@ -90,32 +91,25 @@ class Engine:
 
     def _plan(self, prepared: Prepared, variables: VariableValues) -> Plan | None:
         """Return the plan of an operation; None if the compiler declines it."""
-        document = prepared.document
-        flags = tuple(variables.coerced.get(name) for name in document.flags)
-        key = (prepared.name, flags)
-        if key not in document.plans:
-            compiler = Compiler(self._schema, self._strawberry.config, self._rules, document.fragments)
+        document, given = prepared.document, variables.coerced
+
+        def make() -> Plan | None:
+            compiler = Compiler(self._schema, self._config, self._rules, document.fragments)
             try:
-                plan = compiler.compile(prepared.definition, variables.coerced)
+                return compiler.compile(prepared.definition, given)
             except DeclinedError:
-                plan = None
-            if len(document.plans) >= KEPT_PLANS:
-                document.plans.clear()
-            document.plans[key] = plan
-        found: Plan | None = document.plans[key]
-        return found
+                return None
+
+        plans: Kept[Plan | None] = document.plans
+        return plans.get((prepared.name, *(given.get(name) for name in document.flags)), make)
 
     def _measured(self, prepared: Prepared, variables: VariableValues) -> Measured:
         """Return the cost of an operation, which depends on the variables that are sizes."""
         document, given = prepared.document, variables.coerced
         sizes = (given.get(name) for name in document.sizes)
         key = (prepared.name, *(len(size) if isinstance(size, list) else size for size in sizes))
-        found = document.costs.get(key)
-        if found is None:
-            if len(document.costs) >= KEPT_PLANS:
-                document.costs.clear()
-            found = document.costs[key] = measure(self._schema, prepared.definition, document.fragments, given)
-        return found
+        costs: Kept[Measured] = document.costs
+        return costs.get(key, lambda: measure(self._schema, prepared.definition, document.fragments, given))
 
     async def _interpret(self, prepared: Prepared, context: Any) -> Result | Rejected:
         """Run an operation by graphql-core."""
@@ -136,19 +130,3 @@ class Engine:
         if result.data is None and errors and not any(error.path for error in errors):
             return Rejected(errors)
         return Result(result.data, errors)
-
-
-def _denied_mutation(plan: Plan, viewer: Any) -> GraphQLError | None:
-    """Return the error of the first mutation that is denied, before any of them runs.
-
-    Mutations after one that signs in have another caller, so they are decided when they run.
-    """
-    for field in plan.root.fields:
-        if field.root is None:
-            continue
-        if viewer.verdict(field.rule) is Verdict.DENIED:
-            denial = viewer.denial(field.rule)
-            return GraphQLError(denial.message, field.nodes[0], path=[field.key], extensions=denial.extensions)
-        if field.root.signs_in:
-            return None
-    return None

@@ -6,14 +6,13 @@ It is used by `execution_context_class`, the extension point of Strawberry: ever
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from typing import Any
 
 from graphql import (
     FieldNode,
     GraphQLError,
     GraphQLObjectType,
-    Node,
     OperationType,
     is_non_null_type,
 )
@@ -25,12 +24,8 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from service.access.authorize import Verdict
 from service.access.rules import CLOSED, OPEN, Rule
 from service.database.rows import Row
-from service.errors import ApiErrorCode
-
-_DENIALS = frozenset(
-    {ApiErrorCode.FORBIDDEN.value, ApiErrorCode.UNAUTHENTICATED.value, ApiErrorCode.USER_SUSPENDED.value}
-)
-SIGNS_IN = "signs_in"
+from service.execution.denials import Place, denied_mutation, is_denial, place_of
+from service.execution.kinds import ROOT
 
 
 class Errors(CollectedErrors):
@@ -38,14 +33,14 @@ class Errors(CollectedErrors):
 
     def __init__(self) -> None:
         super().__init__()
-        self._denied: set[tuple[tuple[str, ...], int]] = set()
+        self._denied: set[Place] = set()
 
     def add(self, error: GraphQLError, path: Path | None) -> None:
         """Keep the error, unless the same field was already denied on another row."""
         if self.has_nulled_position(path):
             return
-        if (error.extensions or {}).get("code") in _DENIALS:
-            field = _field(error.path or (), error.nodes)
+        if is_denial(error):
+            field = place_of(error.path, error.nodes)
             if field in self._denied:
                 self._error_positions.add(path)
                 return
@@ -54,12 +49,7 @@ class Errors(CollectedErrors):
 
     def is_reported(self, path: Path, node: FieldNode) -> bool:
         """Return whether the field at the path was already denied on another row."""
-        return _field(path.as_list(), [node]) in self._denied
-
-
-def _field(path: Sequence[str | int], nodes: Sequence[Node] | None) -> tuple[tuple[str, ...], int]:
-    """Return a field of the document: its path, and the node that distinguishes fields of the same name."""
-    return tuple(part for part in path if isinstance(part, str)), id(nodes[0]) if nodes else 0
+        return place_of(path.as_list(), [node]) in self._denied
 
 
 class AccessExecutor(StrawberryGraphQLCoreExecutionContext):
@@ -81,7 +71,9 @@ class AccessExecutor(StrawberryGraphQLCoreExecutionContext):
     ) -> Any:
         """Run the root fields that remain after @skip and @include; none if one of the mutations is denied."""
         if self.operation.operation is OperationType.MUTATION:
-            self._require_mutations(grouped_field_set)
+            denied = denied_mutation(self.context_value.viewer, self._mutations(grouped_field_set))
+            if denied is not None:
+                raise denied
         return super().execute_collected_root_fields(
             root_type, root_value, grouped_field_set, serially, new_defer_usages
         )
@@ -147,18 +139,10 @@ class AccessExecutor(StrawberryGraphQLCoreExecutionContext):
         rule: Rule = self.context_value.viewer.rule(type_name, field_name)
         return rule
 
-    def _require_mutations(self, roots: GroupedFieldSet) -> None:
-        """Raise if one of the mutations is denied, before any of them runs.
-
-        Mutations after one that signs in have another caller, so they are decided when they run.
-        """
-        viewer = self.context_value.viewer
+    def _mutations(self, roots: GroupedFieldSet) -> Iterator[tuple[str, FieldNode, Rule, bool]]:
+        """Yield the mutations, as `denied_mutation` takes them."""
         for name, details in roots.items():
             node = details[0].node
-            rule = self._rule("Mutation", node.name.value)
-            if viewer.verdict(rule) is Verdict.DENIED:
-                denial = viewer.denial(rule)
-                raise GraphQLError(denial.message, node, path=[name], extensions=denial.extensions)
             field = self.schema.get_field(self.schema.mutation_type, node.name.value)  # type: ignore[arg-type]
-            if field is not None and field.extensions.get(SIGNS_IN):
-                return
+            declared = None if field is None else field.extensions.get(ROOT)
+            yield name, node, self._rule("Mutation", node.name.value), declared is not None and declared.signs_in

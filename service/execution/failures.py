@@ -12,13 +12,9 @@ from typing import Any, TypeAlias
 
 from graphql import GraphQLError, is_list_type, is_non_null_type, located_error
 
-from service.errors import ApiErrorCode
+from service.execution.denials import Place, is_denial, place_of
 from service.execution.plan import Field, Selection
 
-# A denial is reported once for each field of the document, never once for each row
-DENIALS = frozenset(
-    {ApiErrorCode.FORBIDDEN.value, ApiErrorCode.UNAUTHENTICATED.value, ApiErrorCode.USER_SUSPENDED.value}
-)
 Resolved: TypeAlias = tuple[dict[str, Any] | None, list[GraphQLError]]
 
 
@@ -54,7 +50,7 @@ class _Walk:
     def __init__(self, types: Mapping[int, Selection]) -> None:
         self.errors: list[GraphQLError] = []
         self._types = types
-        self._denied: set[tuple[tuple[str, ...], int]] = set()
+        self._denied: set[Place] = set()
 
     def object(self, selection: Selection, out: Mapping[str, Any], path: tuple[str | int, ...]) -> dict[str, Any]:
         """Return an object without failures. Raise _NullError if it must be null."""
@@ -78,7 +74,7 @@ class _Walk:
     def keep_only(self, null: _NullError, known: int) -> None:
         """Remove the errors inside an object that became null, except the one that is the reason."""
         inside, reason = self.errors[known:], list(null.path)
-        self._denied -= {self._place(error) for error in inside if error.path != reason}
+        self._denied -= {place_of(error.path, error.nodes) for error in inside if error.path != reason}
         self.errors[known:] = [error for error in inside if error.path == reason]
 
     def _nullable(self, field: Field, graphql_type: Any, value: Any, path: tuple[str | int, ...]) -> Any:
@@ -97,15 +93,9 @@ class _Walk:
 
     def _report(self, failure: Failure, path: tuple[str | int, ...]) -> None:
         error = located_error(failure.error, failure.field.nodes, list(path))
-        if (error.extensions or {}).get("code") in DENIALS:
-            place = self._place(error)
+        if is_denial(error):
+            place = place_of(error.path, error.nodes)
             if place in self._denied:
                 return
             self._denied.add(place)
         self.errors.append(error)
-
-    @staticmethod
-    def _place(error: GraphQLError) -> tuple[tuple[str, ...], int]:
-        """Return the field of the document: its path without positions, and the node, for fields of the same name."""
-        path, nodes = error.path or [], error.nodes or []
-        return tuple(part for part in path if isinstance(part, str)), id(nodes[0]) if nodes else 0

@@ -16,6 +16,8 @@ from strawberry.utils.str_converters import to_camel_case
 from service.access.rules import Ownership
 from service.database.rows import Row
 
+KIND: Final = "kind"  # the metadata and the extension of a field that has one
+ROOT: Final = "root"  # the same of a root field, see payloads.Root
 VIEWER: Final = "viewer"  # as a need of a computed field: the operation's Viewer in place of a column
 
 

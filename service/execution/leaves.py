@@ -17,9 +17,8 @@ from service.execution.kinds import VIEWER, Column, Computed, related_needs
 
 # SECURITY: none of these changes the text of an identifier, so a value cannot leave its place in the JSON response
 PLAIN = frozenset({"Boolean", "CIDR", "CountryCode", "ID", "IPAddress", "Int", "JSON", "Permission", "String", "URL"})
-MOMENT = "DateTime"
-Read: TypeAlias = Callable[[Any, Any], Any]  # of a row and the viewer
-ReadAll: TypeAlias = Callable[[Sequence[Any], Any], list[Any]]  # of rows and the viewer
+TIME = "DateTime"
+Read: TypeAlias = Callable[[Sequence[Any], Any], list[Any]]  # of rows and the viewer
 
 
 class Shape(Enum):
@@ -106,7 +105,7 @@ class Build:
         self._reads: dict[Shape, list[tuple[Leaf, Read]]] = {}
 
     def __call__(self, rows: Sequence[Any], viewer: Any) -> list[dict[str, Any]] | None:
-        """Return an object for each row; None if a value is missing or cannot be read, see `problems`."""
+        """Return an object for each row; None if a value is missing or cannot be read."""
         shape = Shape.of(rows[0])
         function = self._built.get(shape)
         if function is None:
@@ -118,7 +117,7 @@ class Build:
         return built if len(built) == len(rows) else None
 
     def reads(self, row: Any) -> list[tuple[Leaf, Read]]:
-        """Return the leaves, each with the function that reads it from such a row."""
+        """Return the leaves, each with the function that reads it from such rows."""
         shape = Shape.of(row)
         found = self._reads.get(shape)
         if found is None:
@@ -149,13 +148,6 @@ class Build:
 
 
 def reader(leaf: Leaf, shape: Shape) -> Read:
-    """Return the function that reads one value."""
-    constants: dict[str, Any] = {}
-    source = f"def build(r, v):\n    return {leaf.expression(shape, constants)}"
-    return _define(source, constants)  # type: ignore[no-any-return]
-
-
-def reader_of_all(leaf: Leaf, shape: Shape) -> ReadAll:
     """Return the function that reads one value of many rows."""
     constants: dict[str, Any] = {}
     source = f"def build(rows, v):\n    return [{leaf.expression(shape, constants)} for r in rows]"

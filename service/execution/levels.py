@@ -120,7 +120,7 @@ class Levels:
         for leaf, read in selection.build.reads(row):
             field = fields[leaf.key]
             try:
-                value = read(row, self._work.context.viewer)
+                [value] = read([row], self._work.context.viewer)
             except Exception as error:
                 value = self._work.failure(field, error)
             out[leaf.key] = self._work.missing(field) if value is None and leaf.required else value

@@ -1,12 +1,17 @@
-"""Look-up of objects by id, whatever their type. An id without an object and one of a hidden object are both null."""
+"""Look-up of related rows, and of objects by id, whatever their type.
+
+An id without an object and one of a hidden object are both null.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 from service.database.loaders import Loaders
-from service.execution.kinds import ENTITIES
+from service.database.pages import Columns
+from service.database.read_pool import Found
+from service.execution.kinds import ENTITIES, Related
 from service.execution.viewer import Viewer
 
 
@@ -20,6 +25,19 @@ class NodeContext(Protocol):
     @property
     def loaders(self) -> Loaders:
         """The loaders of the request."""
+
+
+def load_related(
+    context: NodeContext, kind: Related, keys: Iterable[Any], columns: Columns | None = None
+) -> Awaitable[Found]:
+    """Return the rows of a relation with a statement, by key; there is none for a key that is None."""
+    wanted = [key for key in keys if key is not None]
+    if kind.statement is None:
+        raise TypeError("the type of this relation's rows is in a column")
+    if not kind.by_viewer:
+        return context.loaders.load(kind.statement, wanted, columns=columns)
+    viewer = context.viewer.actor.user_id
+    return context.loaders.load(kind.statement, wanted if viewer else (), columns=columns, viewer=viewer)
 
 
 async def find_nodes(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 from graphql import DocumentNode, FragmentDefinitionNode, GraphQLError, OperationDefinitionNode, OperationType
 
+from service.execution.kept import Kept
 from service.execution.responses import error_response
 
+KEPT_PLANS = 16  # of one document: its operations, and the values of the variables in @skip and @include
 Fragments: TypeAlias = Mapping[str, FragmentDefinitionNode]
 
 
@@ -34,8 +37,8 @@ class Document:
     fragments: Fragments
     flags: tuple[str, ...]
     sizes: tuple[str, ...]
-    plans: dict[Any, Any] = field(default_factory=dict)
-    costs: dict[Any, Any] = field(default_factory=dict)
+    plans: Kept[Any] = field(default_factory=partial(Kept, KEPT_PLANS))
+    costs: Kept[Any] = field(default_factory=partial(Kept, KEPT_PLANS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 from graphql import (
@@ -24,8 +25,9 @@ from graphql.execution.values import VariableValues
 from service.access.actor import Authority
 from service.access.authorize import Verdict, decide
 from service.access.rules import Rule
+from service.execution.kept import Kept
 from service.execution.kinds import Kind
-from service.execution.leaves import Build, Leaf, ReadAll, Shape, reader_of_all
+from service.execution.leaves import Build, Leaf, Read, Shape, reader
 
 KEPT_VERDICTS = 64  # authorities whose verdicts a selection keeps
 Arguments: TypeAlias = Callable[[VariableValues], dict[str, Any]]
@@ -43,9 +45,8 @@ class Layout:
         if text:
             expression = f"CAST(list.{column} AS text) AS {column}_text"
         elif column == "id" or column.endswith("_id"):
-            expression = (
-                f"CAST(list.{column} AS text) AS {column}"  # asyncpg's UUID takes longer, and orjson rejects it
-            )
+            # asyncpg's UUID takes longer, and orjson rejects it
+            expression = f"CAST(list.{column} AS text) AS {column}"
         else:
             expression = f"list.{column}"
         return self.columns.setdefault(expression, len(self.columns))
@@ -72,7 +73,7 @@ class Field:
     arguments: Arguments | None = None
     selections: Selections | None = None
     layouts: dict[str, Layout] = field(default_factory=dict)
-    _readers: dict[Shape, ReadAll] = field(default_factory=dict)
+    _readers: dict[Shape, Read] = field(default_factory=dict)
 
     @property
     def deferred(self) -> bool:
@@ -86,7 +87,7 @@ class Field:
         if read is None:
             if self.leaf is None:
                 raise TypeError(f"{self.name} is not read from its object")
-            read = self._readers[shape] = reader_of_all(self.leaf, shape)
+            read = self._readers[shape] = reader(self.leaf, shape)
         return read(rows, viewer)
 
     def columns(self, type_name: str) -> tuple[str, ...] | None:
@@ -107,23 +108,21 @@ class Selection:
     deferred: Sequence[Field]
     build: Build
     protected: Sequence[Field]
-    _verdicts: dict[Authority, Verdicts] = field(default_factory=dict)
+    _verdicts: Kept[Verdicts] = field(default_factory=partial(Kept, KEPT_VERDICTS))
 
     def verdicts(self, authority: Authority) -> Verdicts:
         """Return the fields that the authority may not read, and those that it may read on its own rows."""
-        found = self._verdicts.get(authority)
-        if found is None:
-            denied, own = [], dict[Rule, list[Field]]()
-            for each in self.protected:
-                verdict = decide(each.rule, authority)
-                if verdict is Verdict.DENIED:
-                    denied.append(each)
-                elif verdict is Verdict.OWN_ROWS:
-                    own.setdefault(each.rule, []).append(each)
-            if len(self._verdicts) >= KEPT_VERDICTS:
-                self._verdicts.clear()
-            found = self._verdicts[authority] = (denied, own)
-        return found
+        return self._verdicts.get(authority, lambda: self._decided(authority))
+
+    def _decided(self, authority: Authority) -> Verdicts:
+        denied, own = [], dict[Rule, list[Field]]()
+        for each in self.protected:
+            verdict = decide(each.rule, authority)
+            if verdict is Verdict.DENIED:
+                denied.append(each)
+            elif verdict is Verdict.OWN_ROWS:
+                own.setdefault(each.rule, []).append(each)
+        return denied, own
 
 
 Verdicts: TypeAlias = tuple[list[Field], dict[Rule, list[Field]]]

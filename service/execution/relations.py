@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
 from graphql import GraphQLError, get_nullable_type, is_non_null_type
 
-from service.database.pages import Columns
 from service.errors import ApiError, ApiErrorCode
 from service.execution.kinds import ENTITIES, VIEWER, Computed, PageOf, Related, related_needs
 from service.execution.levels import Levels, Object, Values
-from service.execution.nodes import find_nodes
+from service.execution.nodes import find_nodes, load_related
 from service.execution.plan import Field
 from service.execution.resolvers import value_of
 from service.execution.work import Work
@@ -60,17 +59,9 @@ def _fill_count(levels: Levels, field: Field, out: Object, count: int) -> None:
     levels.fill(field, [out], [count])
 
 
-def _load(work: Work, kind: Related, keys: Sequence[Any], columns: Columns | None) -> Awaitable[Any]:
-    loaders, wanted = work.context.loaders, [key for key in keys if key is not None]
-    if not kind.by_viewer:
-        return loaders.load(kind.statement, wanted, columns=columns)  # type: ignore[no-any-return]
-    viewer = work.context.viewer.actor.user_id
-    return loaders.load(kind.statement, wanted if viewer else [], columns=columns, viewer=viewer)  # type: ignore[no-any-return]
-
-
 def _start_related(work: Work, levels: Levels, field: Field, kind: Related, rows: Rows, outs: Outs) -> None:  # noqa: PLR0917
     keys = [value_of(row, kind.key) for row in rows]
-    read = _load(work, kind, keys, field.columns(next(iter(field.selections or ()))))
+    read = load_related(work.context, kind, keys, field.columns(next(iter(field.selections or ()))))
     work.later_for(field, outs, read, partial(_fill_related, work, levels, field, kind, keys, outs))
 
 
@@ -149,7 +140,7 @@ class _Computation:
     def start(self) -> None:
         """Read the related rows."""
         for name, kind in self._relations.items():
-            read = _load(self._work, kind, self._keys[name], self._field.columns(name))
+            read = load_related(self._work.context, kind, self._keys[name], self._field.columns(name))
             self._work.later_for(self._field, self._outs, read, partial(self._done, name))
 
     def _done(self, name: str, found: Mapping[str, Rows]) -> None:

@@ -11,7 +11,7 @@ from graphql import GraphQLResolveInfo
 
 from service.errors import ApiError, ApiErrorCode
 from service.execution.kinds import VIEWER, Column, Computed, Entity, Kind, PageOf, Related
-from service.execution.nodes import find_nodes
+from service.execution.nodes import find_nodes, load_related
 from service.pagination import Page, Window
 
 Resolver: TypeAlias = Callable[..., Any]
@@ -83,10 +83,8 @@ async def _load(kind: Related, row: Any, context: Any) -> Any:
         return None
     if kind.statement is None:
         return (await find_nodes(context, [key], value_of(row, kind.type or ""))).get(key)
-    if not kind.by_viewer:
-        return await context.loaders.one(kind.statement, key)
-    viewer = context.viewer.actor.user_id
-    return None if viewer is None else await context.loaders.one(kind.statement, key, viewer=viewer)
+    rows = (await load_related(context, kind, (key,))).get(key)
+    return rows[0] if rows else None
 
 
 def _related(kind: Related) -> Resolver:

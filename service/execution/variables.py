@@ -61,6 +61,8 @@ def long_list_error(
 
     SECURITY: every item is parsed before the limit of its field is known, and a body has room for 100,000 items.
     """
+    if not any(isinstance(value, list | dict) for value in (variables or {}).values()):
+        return None
     pending: list[tuple[Any, Any]] = [
         (value, declared) for _, value, declared in _values(schema, operation, variables or {})
     ]

@@ -12,15 +12,12 @@ from service import limits
 from service.context import Info
 from service.errors import bad_input
 from service.inputs import UNSET, ExactText, normalize, normalized
-from service.pagination import Page, Window
+from service.pagination import PAGE_ARGUMENTS, Page, Window
 
-First = Annotated[
-    int | None,
-    strawberry.argument(description="Number of items from the start, 1 to 100; 20 if neither first nor last is given"),
-]
-After = Annotated[str | None, strawberry.argument(description="Return only items after this cursor")]
-Last = Annotated[int | None, strawberry.argument(description="Number of items from the end, 1 to 100")]
-Before = Annotated[str | None, strawberry.argument(description="Return only items before this cursor")]
+First = Annotated[int | None, strawberry.argument(description=PAGE_ARGUMENTS["first"])]
+After = Annotated[str | None, strawberry.argument(description=PAGE_ARGUMENTS["after"])]
+Last = Annotated[int | None, strawberry.argument(description=PAGE_ARGUMENTS["last"])]
+Before = Annotated[str | None, strawberry.argument(description=PAGE_ARGUMENTS["before"])]
 
 
 def checked(value: Any, argument: str) -> dict[str, Any]:

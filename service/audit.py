@@ -10,8 +10,8 @@ from typing import Any, Final, TypeAlias
 
 from strawberry.utils.str_converters import to_camel_case
 
+from service.compiler.kinds import ENTITIES
 from service.database.rows import Row
-from service.execution.kinds import ENTITIES
 
 Changes: TypeAlias = dict[str, Mapping[str, Any]]
 REDACTED: Final = "[redacted]"

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.access.actor import ANONYMOUS, Actor
+from service.access.viewer import Rules, Viewer
 from service.credentials.passwords import PasswordHasher, PasswordPolicy
 from service.database.connection import Database
 from service.database.loaders import Loaders
 from service.errors import Problems
-from service.execution.limits import Budget
-from service.execution.viewer import Rules, Viewer
 from service.identifiers import UsernamePolicy
+from service.operations.cost import Budget
 from service.settings import Settings
 
 

@@ -16,7 +16,7 @@ from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
 from service.access.rules import Access, Ownership, Public, Rule
-from service.execution.kinds import ENTITIES, KIND, Column, Computed, Entity, Kind, PageOf, Related
+from service.compiler.kinds import ENTITIES, KIND, Column, Computed, Entity, Kind, PageOf, Related
 from service.pagination import PAGE_ARGUMENTS
 
 T = TypeVar("T")

@@ -14,9 +14,9 @@ from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
 from service.access.rules import Access, Open, Public
+from service.compiler.kinds import ENTITIES, ROOT
 from service.context import Context, Info
 from service.errors import ErrorCode, MutationRejected, Problem, Problems
-from service.execution.kinds import ENTITIES, ROOT
 from service.fields import column, described
 from service.idempotency import FIELD, AlreadyDone, idempotency_key
 from service.inputs import changes, normalize

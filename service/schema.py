@@ -12,11 +12,10 @@ from strawberry.tools import create_type
 from strawberry.types.field import StrawberryField
 
 from service.access.rules import OPEN, Access, Open, Ownership, Public, Rule
-from service.execution.executor import AccessExecutor
-from service.execution.kinds import ENTITIES, KIND, ROOT
-from service.execution.limits import ITEMS
-from service.execution.resolvers import resolver_of, value_of
+from service.compiler.kinds import ENTITIES, KIND, ROOT, value_of
 from service.fields import OWNERSHIP, kind_of
+from service.graphql_core.executor import AccessExecutor
+from service.graphql_core.resolvers import resolver_of
 from service.mutations import (
     api_key,
     password,
@@ -30,6 +29,7 @@ from service.mutations import (
     suspension,
     user,
 )
+from service.operations.cost import ITEMS
 from service.queries import audit_event as audit_event_queries
 from service.queries import node as node_queries
 from service.queries import permission as permission_queries

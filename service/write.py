@@ -22,12 +22,12 @@ from service.access.authenticate import authenticate_again
 from service.access.authorize import Verdict, decide, denial, exceeding
 from service.access.rules import OPEN, Rule
 from service.audit import Changes, created, deleted, updated
+from service.compiler.kinds import ENTITIES
 from service.context import Context, Info, Request
 from service.database.connection import Database, Transaction
 from service.database.constraints import rejected_constraints
 from service.database.rows import Row
 from service.errors import ApiError, ApiErrorCode, ErrorCode, MutationRejected, Problems, reject
-from service.execution.kinds import ENTITIES
 
 
 class Write:

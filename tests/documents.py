@@ -26,7 +26,7 @@ from graphql import (
     validate,
 )
 
-from service.execution.variables import LiteralsOfCorrectType
+from service.operations.variables import LiteralsOfCorrectType
 from tests.document_mutations import SKIPPED, mutation_input
 from tests.document_values import Known, Values
 

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from graphql import OperationDefinitionNode, get_introspection_query, parse
 
-from service.execution.variables import variable_error
+from service.operations.variables import variable_error
 from service.schema import schema
 from service.settings import Settings
 from tests.conftest import Client, Person

@@ -24,7 +24,7 @@ from graphql import (
     visit,
 )
 
-from service.execution.documents import RULES
+from service.operations.documents import RULES
 from service.schema import schema
 from tests.document_values import Known, json_literal
 from tests.documents import Document, document

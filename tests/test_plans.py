@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.execution.engine import Engine
-from service.execution.phases import KEPT_PLANS, Operation, Prepared
+from service.operations.phases import KEPT_PLANS, Operation, Prepared
 from tests.conftest import REPOSITORY, Client, Person
 
 TABS = sorted((REPOSITORY / "console" / "src" / "tabs").glob("*.graphql"))

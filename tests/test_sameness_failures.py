@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from service.execution.kinds import ENTITIES, Computed
+from service.compiler.kinds import ENTITIES, Computed
 from tests.conftest import Person
 from tests.document_values import MISSING_ID
 from tests.documents import Document

@@ -28,7 +28,7 @@ from graphql import (
 
 from service.access import permissions
 from service.access.rules import Open
-from service.execution.kinds import ENTITIES, Column, Computed, PageOf, Related
+from service.compiler.kinds import ENTITIES, Column, Computed, PageOf, Related
 from service.fields import kind_of
 from service.inputs import ExactText, Items, Text
 from service.schema import RULES, printed, rules_of, schema

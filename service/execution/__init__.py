@@ -1,1 +1,1 @@
-"""Execution of GraphQL documents: parsing, validation, limits, and the executor."""
+"""Execution of plans, level by level."""

@@ -13,18 +13,18 @@ from graphql.execution.values import VariableValues
 from strawberry import Schema
 from strawberry.execution import optimized_is_awaitable
 
+from service.access.viewer import Rules
+from service.compiler.compile import Compiler, DeclinedError
+from service.compiler.plan import Plan
 from service.errors import MOST_PROBLEMS
-from service.execution.compiler import Compiler, DeclinedError
-from service.execution.denials import denied_mutation
-from service.execution.documents import Documents
-from service.execution.executor import AccessExecutor
-from service.execution.kept import Kept
-from service.execution.limits import Measured, charge, measure
-from service.execution.phases import Operation, Prepared, Rejected, Result
-from service.execution.plan import Plan
 from service.execution.run import Run
-from service.execution.variables import long_list_error, variable_error
-from service.execution.viewer import Rules
+from service.graphql_core.executor import AccessExecutor
+from service.operations.cost import Measured, charge, measure
+from service.operations.denials import denied_mutation
+from service.operations.documents import Documents
+from service.operations.kept import Kept
+from service.operations.phases import Operation, Prepared, Rejected, Result
+from service.operations.variables import long_list_error, variable_error
 
 NO_VARIABLES = VariableValues({}, {})
 

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 from graphql import GraphQLError, is_list_type, is_non_null_type, located_error
 
-from service.execution.denials import Place, is_denial, place_of
-from service.execution.plan import Field, Selection
+from service.compiler.plan import Field, Selection
+from service.operations.denials import Place, is_denial, place_of
 
 Resolved: TypeAlias = tuple[dict[str, Any] | None, list[GraphQLError]]
 

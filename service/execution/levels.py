@@ -9,10 +9,10 @@ from graphql import is_list_type, is_non_null_type
 
 from service.access.authorize import opens_by_share, owns
 from service.access.rules import Rule
+from service.compiler.leaves import serializer
+from service.compiler.plan import Field, Selection
 from service.database.rows import Row
 from service.execution.failures import Failure
-from service.execution.leaves import serializer
-from service.execution.plan import Field, Selection
 from service.execution.work import Work
 
 Values: TypeAlias = list[Any]

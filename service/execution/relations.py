@@ -8,13 +8,12 @@ from typing import Any, TypeAlias
 
 from graphql import GraphQLError, get_nullable_type, is_non_null_type
 
+from service.compiler.kinds import ENTITIES, VIEWER, Computed, PageOf, Related, related_needs, value_of
+from service.compiler.plan import Field
 from service.errors import ApiError, ApiErrorCode
-from service.execution.kinds import ENTITIES, VIEWER, Computed, PageOf, Related, related_needs
 from service.execution.levels import Levels, Object, Values
-from service.execution.nodes import find_nodes, load_related
-from service.execution.plan import Field
-from service.execution.resolvers import value_of
 from service.execution.work import Work
+from service.nodes import find_nodes, load_related
 from service.pagination import Page, Window
 
 Rows: TypeAlias = Sequence[Any]

@@ -15,10 +15,10 @@ from graphql import OperationType
 from graphql.execution.values import VariableValues
 
 from service.access.authorize import Verdict
+from service.compiler.plan import Field, Plan
 from service.execution import relations
 from service.execution.failures import Resolved, resolve
 from service.execution.levels import Levels
-from service.execution.plan import Field, Plan
 from service.execution.work import Work
 
 

@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 from graphql.execution.values import VariableValues
 
+from service.compiler.plan import Field, Selection
 from service.execution.failures import Failure
-from service.execution.plan import Field, Selection
 
 LONGEST_TURN = 0.005  # seconds, after which other requests have their turn
 Done: TypeAlias = Callable[[Any], None]

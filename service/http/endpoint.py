@@ -18,14 +18,11 @@ from starlette.responses import Response
 from service import graphiql
 from service.access.actor import Actor
 from service.access.authenticate import authenticate_again
+from service.access.viewer import Rules
 from service.context import Context, Request, Resources
 from service.database.loaders import Loaders
 from service.errors import ApiErrorCode, bad_input
 from service.execution.engine import Engine
-from service.execution.limits import Budget
-from service.execution.phases import Operation, Prepared, Rejected, Result
-from service.execution.responses import error_response
-from service.execution.viewer import Rules
 from service.http.authentication import actor_of, clear_cookie, credential_of, request_of, set_cookie
 from service.http.messages import (
     GRAPHQL_RESPONSE,
@@ -36,6 +33,9 @@ from service.http.messages import (
     prefers_html,
     read_message,
 )
+from service.operations.cost import Budget
+from service.operations.phases import Operation, Prepared, Rejected, Result
+from service.operations.responses import error_response
 
 RETRY_SECONDS = "5"
 REQUEST_SECONDS = 60  # then the response is 503, whatever the request waits for

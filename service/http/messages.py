@@ -12,7 +12,7 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 
 from service.errors import ApiError, ApiErrorCode, bad_input
-from service.execution.phases import Operation, Rejected
+from service.operations.phases import Operation, Rejected
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"

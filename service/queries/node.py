@@ -10,7 +10,7 @@ from service import limits
 from service.access.rules import Access
 from service.context import Info
 from service.errors import bad_input
-from service.execution.nodes import find_nodes
+from service.nodes import find_nodes
 from service.payloads import query
 from service.types.node import Node
 

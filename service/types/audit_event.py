@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 
 from service.access.rules import Access
+from service.access.viewer import Viewer
+from service.compiler.kinds import ENTITIES, VIEWER
 from service.database.rows import Row
-from service.execution.kinds import ENTITIES, VIEWER
-from service.execution.viewer import Viewer
 from service.fields import column, computed, entity, related, related_node
 from service.scalars import JSON, IPAddress
 from service.types.node import Node

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from service.access.rules import Access
+from service.access.viewer import Viewer
+from service.compiler.kinds import VIEWER, Related
 from service.database.rows import Row
-from service.execution.kinds import VIEWER, Related
-from service.execution.viewer import Viewer
 from service.fields import column, computed, entity, page_of, related
 from service.pagination import Connection
 from service.scalars import Permission

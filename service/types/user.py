@@ -11,8 +11,8 @@ import strawberry
 from service.access import permissions as catalogue
 from service.access.actor import expand
 from service.access.rules import Access, Open, Public
+from service.compiler.kinds import Related
 from service.database.rows import Row
-from service.execution.kinds import Related
 from service.fields import column, computed, entity, page_of, related
 from service.pagination import Connection
 from service.scalars import JSON, URL, CountryCode, Permission

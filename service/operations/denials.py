@@ -9,8 +9,8 @@ from graphql import FieldNode, GraphQLError, Node
 
 from service.access.authorize import Verdict
 from service.access.rules import Rule
+from service.access.viewer import Viewer
 from service.errors import ApiErrorCode
-from service.execution.viewer import Viewer
 
 Place: TypeAlias = tuple[tuple[str, ...], int]
 _CODES = frozenset(

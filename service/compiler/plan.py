@@ -25,9 +25,9 @@ from graphql.execution.values import VariableValues
 from service.access.actor import Authority
 from service.access.authorize import Verdict, decide
 from service.access.rules import Rule
-from service.execution.kept import Kept
-from service.execution.kinds import Kind
-from service.execution.leaves import Build, Leaf, Read, Shape, reader
+from service.compiler.kinds import Kind
+from service.compiler.leaves import Build, Leaf, Read, Shape, reader
+from service.operations.kept import Kept
 
 KEPT_VERDICTS = 64  # authorities whose verdicts a selection keeps
 Arguments: TypeAlias = Callable[[VariableValues], dict[str, Any]]

@@ -30,7 +30,7 @@ from graphql.utilities import validate_input_literal, validate_input_value
 
 from service import limits
 from service.errors import MOST_PROBLEMS, ApiError, bad_input
-from service.execution.responses import unquoted
+from service.operations.responses import unquoted
 
 INVALID = "A value does not fit its type."
 

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 
 from graphql import GraphQLResolveInfo
 
+from service.compiler.kinds import VIEWER, Column, Computed, Entity, Kind, PageOf, Related, value_of
 from service.errors import ApiError, ApiErrorCode
-from service.execution.kinds import VIEWER, Column, Computed, Entity, Kind, PageOf, Related
-from service.execution.nodes import find_nodes, load_related
+from service.nodes import find_nodes, load_related
 from service.pagination import Page, Window
 
 Resolver: TypeAlias = Callable[..., Any]
@@ -28,13 +28,6 @@ def resolver_of(kind: Kind, entity: Entity | None) -> Resolver:
             return _related(kind)
         case PageOf():
             return _page(kind)
-
-
-def value_of(row: Any, name: str) -> Any:
-    """Return a column of a row, an attribute of an object, or a member of a jsonb value."""
-    if type(row) is dict:
-        return row.get(name)
-    return getattr(row, name)
 
 
 def _column(kind: Column) -> Resolver:

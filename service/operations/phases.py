@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 from graphql import DocumentNode, FragmentDefinitionNode, GraphQLError, OperationDefinitionNode, OperationType
 
-from service.execution.kept import Kept
-from service.execution.responses import error_response
+from service.operations.kept import Kept
+from service.operations.responses import error_response
 
 KEPT_PLANS = 16  # of one document: its operations, and the values of the variables in @skip and @include
 Fragments: TypeAlias = Mapping[str, FragmentDefinitionNode]

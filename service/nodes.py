@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
+from service.access.viewer import Viewer
+from service.compiler.kinds import ENTITIES, Related
 from service.database.loaders import Loaders
 from service.database.pages import Columns
 from service.database.read_pool import Found
-from service.execution.kinds import ENTITIES, Related
-from service.execution.viewer import Viewer
 
 
 class NodeContext(Protocol):

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 from graphql import GraphQLEnumType, GraphQLOutputType, is_list_type, is_non_null_type
 
+from service.compiler.kinds import VIEWER, Column, Computed, related_needs
 from service.database.rows import Row
-from service.execution.kinds import VIEWER, Column, Computed, related_needs
 
 # SECURITY: none of these changes the text of an identifier, so a value cannot leave its place in the JSON response
 PLAIN = frozenset({"Boolean", "CIDR", "CountryCode", "ID", "IPAddress", "Int", "JSON", "Permission", "String", "URL"})

@@ -29,9 +29,9 @@ from graphql import (
 )
 
 from service.errors import ApiError, ApiErrorCode, bad_input
-from service.execution.phases import Document, Operation, Prepared, Rejected
-from service.execution.repetition import check_repetition
-from service.execution.variables import LiteralsOfCorrectType, OneOfVariables
+from service.operations.phases import Document, Operation, Prepared, Rejected
+from service.operations.repetition import check_repetition
+from service.operations.variables import LiteralsOfCorrectType, OneOfVariables
 
 KEPT_DOCUMENTS = 512
 LONGEST_KEPT = 16_384  # characters

@@ -23,9 +23,9 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from service.access.authorize import Verdict
 from service.access.rules import CLOSED, OPEN, Rule
+from service.compiler.kinds import ROOT
 from service.database.rows import Row
-from service.execution.denials import Place, denied_mutation, is_denial, place_of
-from service.execution.kinds import ROOT
+from service.operations.denials import Place, denied_mutation, is_denial, place_of
 
 
 class Errors(CollectedErrors):

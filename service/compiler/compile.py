@@ -32,8 +32,9 @@ from graphql import (
 from strawberry.utils.str_converters import to_camel_case
 
 from service.access.rules import CLOSED, OPEN
-from service.execution.arguments import converter
-from service.execution.kinds import (
+from service.access.viewer import Rules
+from service.compiler.arguments import converter
+from service.compiler.kinds import (
     ENTITIES,
     KIND,
     ROOT,
@@ -46,10 +47,9 @@ from service.execution.kinds import (
     columns_of,
     related_needs,
 )
-from service.execution.leaves import TIME, Build, Leaf
-from service.execution.phases import Fragments
-from service.execution.plan import Arguments, Field, Layout, Plan, Selection, leaf_of
-from service.execution.viewer import Rules
+from service.compiler.leaves import TIME, Build, Leaf
+from service.compiler.plan import Arguments, Field, Layout, Plan, Selection, leaf_of
+from service.operations.phases import Fragments
 
 
 class DeclinedError(Exception):

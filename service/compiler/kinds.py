@@ -129,6 +129,13 @@ class Entity:
         return {to_camel_case(name): to_camel_case(field) for name, field in names.items()}
 
 
+def value_of(row: Any, name: str) -> Any:
+    """Return a column of a row, an attribute of an object, or a member of a jsonb value."""
+    if type(row) is dict:
+        return row.get(name)
+    return getattr(row, name)
+
+
 def related_needs(kind: Kind) -> Iterator[tuple[str, str]]:
     """Yield the name of the relation and the column, for each need of a field that is on a related row."""
     if isinstance(kind, Computed):

@@ -1,0 +1,1 @@
+"""The compiler: from a valid document to a plan."""

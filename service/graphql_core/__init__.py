@@ -1,0 +1,1 @@
+"""Execution by graphql-core, for what the compiler declines: introspection."""

@@ -24,6 +24,7 @@ from service.database.read_pool import LOST
 from service.execution.engine import Engine
 from service.http.endpoint import RETRY_SECONDS, Endpoint
 from service.http.limits import HeaderLimit, exceeds_limits
+from service.http.request import HttpRequest
 from service.resources import opened
 from service.schema import RULES, schema
 from service.settings import Settings
@@ -41,30 +42,42 @@ class Service(Starlette):
         """Respond to a request, and log its response."""
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
-            return
+        elif scope["path"] == "/graphql" and not exceeds_limits(scope):
+            await self._graphql(scope, receive, send)
+        else:
+            await self._routed(scope, receive, send)
+
+    async def _graphql(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
-        client_request_id = given if given and CLIENT_REQUEST_ID.fullmatch(given) else None
-        status, request_id = 500, None
+        http, response = HttpRequest(scope, receive), None
+        try:
+            response = await self.state.endpoint(http)
+            await response.send(send)
+        finally:
+            status, own_id = (500, None) if response is None else (response.status, response.request_id)
+            _log(http.method, "/graphql", started, status, own_id, http.header(b"x-request-id"))
+
+    async def _routed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started, status = time.perf_counter(), 500
 
         async def watched(message: Message) -> None:
-            nonlocal status, request_id
+            nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                request_id = next((v.decode() for k, v in message["headers"] if k == b"x-request-id"), None)
             await send(message)
 
         try:
-            if scope["path"] == "/graphql" and not exceeds_limits(scope):
-                scope["app"] = self
-                response = await self.state.endpoint(Request(scope, receive))
-                await response(scope, receive, watched)
-            else:
-                await super().__call__(scope, receive, watched)
+            await super().__call__(scope, receive, watched)
         finally:
-            elapsed = round((time.perf_counter() - started) * 1000, 1)
+            given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
             # Quoted, so that a line break in the path does not begin a new line
-            logs.request(scope["method"], quote(scope["path"]), elapsed, status, request_id, client_request_id)
+            _log(scope["method"], quote(scope["path"]), started, status, None, given)
+
+
+def _log(method: str, path: str, started: float, status: int, request_id: str | None, given: str) -> None:  # noqa: PLR0917
+    elapsed = round((time.perf_counter() - started) * 1000, 1)
+    client_request_id = given if given and CLIENT_REQUEST_ID.fullmatch(given) else None
+    logs.request(method, path, elapsed, status, request_id, client_request_id)
 
 
 async def live(_request: Request) -> Response:

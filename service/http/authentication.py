@@ -9,8 +9,8 @@ from __future__ import annotations
 import ipaddress
 import random
 from dataclasses import dataclass
+from functools import lru_cache
 
-from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from service.access.actor import ANONYMOUS, Actor, rejected
@@ -19,11 +19,13 @@ from service.context import Request
 from service.credentials.tokens import TokenKind, kind_of
 from service.database.connection import Database
 from service.errors import ApiErrorCode
+from service.http.request import HttpRequest, HttpResponse
 from service.settings import Settings
 
 NAME = "roster"
-PREFLIGHT_HEADERS = ("graphql-require-preflight", "apollo-require-preflight", "x-requested-with")
+PREFLIGHT_HEADERS = (b"graphql-require-preflight", b"apollo-require-preflight", b"x-requested-with")
 SAME_ORIGIN = frozenset({"same-origin", "none"})
+LONGEST_KEPT_TEXT = 512  # characters of a header whose printable form is kept
 OUR_PREFIXES = tuple(kind.value for kind in TokenKind)
 NOT_SAME_ORIGIN = "The session cookie was ignored, because the request comes from another site."
 NO_PREFLIGHT = "The session cookie was ignored. Send the header graphql-require-preflight, with any value."
@@ -40,22 +42,22 @@ class Credential:
 
 def request_of(http: HttpRequest, settings: Settings) -> Request:
     """Return what the service records of an HTTP request. Its id is new, because clients could forge it."""
-    secure = settings.cookie_secure == "always" or (settings.cookie_secure == "auto" and http.url.scheme == "https")
+    by_https = settings.cookie_secure == "auto" and http.scope["scheme"] == "https"
     return Request(
         id=f"{random.getrandbits(128):032x}",
-        ip=_address(http.client.host if http.client else None),
-        user_agent=_printable(http.headers.get("user-agent")),
-        secure=secure,
+        ip=_address(http.host),
+        user_agent=_printable(http.header(b"user-agent")),
+        secure=by_https or settings.cookie_secure == "always",
     )
 
 
 def credential_of(http: HttpRequest, request: Request) -> Credential:
     """Return the credential of a request."""
-    scheme, _, token = http.headers.get("authorization", "").partition(" ")
+    scheme, _, token = http.header(b"authorization").partition(" ")
     token = token.strip()
     if scheme.lower() == "bearer" and token.startswith(OUR_PREFIXES):
         return Credential(token, by_cookie=False)
-    cookie = http.cookies.get(_name(request))
+    cookie = _cookie(http.header(b"cookie"), _name(request))
     # SECURITY: only sessions are accepted as a cookie; a page could have planted an API key there
     if not cookie or kind_of(cookie) is TokenKind.API_KEY:
         return Credential()
@@ -72,9 +74,10 @@ async def actor_of(credential: Credential, database: Database, request: Request,
     return await authenticate(database, credential.token, ip=request.ip, session_idle=settings.session_idle)
 
 
-def set_cookie(response: Response, token: str, request: Request, settings: Settings) -> None:
+def set_cookie(response: HttpResponse, token: str, request: Request, settings: Settings) -> None:
     """Set the session cookie: `__Host-` and Secure over https, HttpOnly, SameSite=Lax (ASVS 3.3.1, 3.3.3)."""
-    response.set_cookie(
+    made = Response()
+    made.set_cookie(
         _name(request),
         token,
         max_age=settings.session_lifetime,
@@ -83,15 +86,28 @@ def set_cookie(response: Response, token: str, request: Request, settings: Setti
         httponly=True,
         samesite="lax",
     )
+    response.headers.append(made.raw_headers[-1])
 
 
-def clear_cookie(response: Response, request: Request) -> None:
+def clear_cookie(response: HttpResponse, request: Request) -> None:
     """Remove the cookie of a session that is no longer valid."""
-    response.delete_cookie(_name(request), path="/", secure=request.secure, httponly=True, samesite="lax")
+    made = Response()
+    made.delete_cookie(_name(request), path="/", secure=request.secure, httponly=True, samesite="lax")
+    response.headers.append(made.raw_headers[-1])
 
 
 def _name(request: Request) -> str:
     return f"__Host-{NAME}" if request.secure else NAME
+
+
+def _cookie(header: str, name: str) -> str | None:
+    """Return the value of a cookie, the last of that name; it is a token and never quoted (RFC 6265, section 4.2.1)."""
+    found = None
+    for part in header.split(";") if header else ():
+        key, _, value = part.partition("=")
+        if key.strip() == name:
+            found = value.strip()
+    return found
 
 
 def _csrf_problem(http: HttpRequest) -> str | None:
@@ -100,14 +116,15 @@ def _csrf_problem(http: HttpRequest) -> str | None:
     SECURITY: a POST has the content type of JSON, which a foreign page cannot send without a preflight that is never
     answered. A GET must show that it comes from this origin, or that it passed a preflight.
     """
-    site = http.headers.get("sec-fetch-site")
+    site = http.header(b"sec-fetch-site") if http.has_header(b"sec-fetch-site") else None
     if http.method == "POST":
         return NOT_SAME_ORIGIN if site is not None and site not in SAME_ORIGIN else None
-    if site in SAME_ORIGIN or any(name in http.headers for name in PREFLIGHT_HEADERS):
+    if site in SAME_ORIGIN or any(http.has_header(name) for name in PREFLIGHT_HEADERS):
         return None
     return NO_PREFLIGHT if site is None else NOT_SAME_ORIGIN
 
 
+@lru_cache(1024)
 def _address(host: str | None) -> str | None:
     try:
         # The zone of a link-local address (RFC 4007) names an interface of this machine; PostgreSQL stores no zone
@@ -118,6 +135,13 @@ def _address(host: str | None) -> str | None:
     return str(mapped or address)
 
 
-def _printable(text: str | None) -> str | None:
+def _printable(text: str) -> str | None:
+    return _kept_printable(text) if len(text) <= LONGEST_KEPT_TEXT else _only_printable(text)
+
+
+def _only_printable(text: str) -> str | None:
     # A header may contain any byte; PostgreSQL stores no NUL
-    return "".join(character for character in text if character.isprintable()) or None if text else None
+    return "".join(character for character in text if character.isprintable()) or None
+
+
+_kept_printable = lru_cache(256)(_only_printable)

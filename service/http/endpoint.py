@@ -6,14 +6,11 @@ read the message -> authenticate -> prepare each operation -> execute -> respond
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import orjson
 from graphql import GraphQLError, OperationType
-from starlette.requests import Request as HttpRequest
-from starlette.responses import Response
+from starlette.requests import Request as PageRequest
 
 from service import graphiql
 from service.access.actor import Actor
@@ -24,21 +21,27 @@ from service.database.loaders import Loaders
 from service.errors import ApiErrorCode, bad_input
 from service.execution.engine import Engine
 from service.http.authentication import actor_of, clear_cookie, credential_of, request_of, set_cookie
+from service.http.deadlines import Deadlines
+from service.http.errors import HttpError
 from service.http.messages import (
     GRAPHQL_RESPONSE,
     INVALID_REQUEST_STATUS,
     JSON,
-    HttpError,
     media_type,
     prefers_html,
     read_message,
 )
+from service.http.request import HttpRequest, HttpResponse
 from service.operations.cost import Budget
 from service.operations.phases import Operation, Prepared, Rejected, Result
 from service.operations.responses import error_response
 
 RETRY_SECONDS = "5"
+BODY_SECONDS = 15
 REQUEST_SECONDS = 60  # then the response is 503, whatever the request waits for
+NO_STORE = (b"cache-control", b"no-store")
+NO_SNIFF = (b"x-content-type-options", b"nosniff")
+CONTENT_TYPES = {name: (b"content-type", f"{name}; charset=utf-8".encode()) for name in (JSON, GRAPHQL_RESPONSE)}
 
 
 class Endpoint:
@@ -48,30 +51,32 @@ class Endpoint:
         self._resources = resources
         self._engine = engine
         self._rules = rules
+        self._bodies = Deadlines(BODY_SECONDS)
+        self._requests = Deadlines(REQUEST_SECONDS)
 
-    async def __call__(self, http: HttpRequest) -> Response:
+    async def __call__(self, http: HttpRequest) -> HttpResponse:
         """Respond to any request; errors of the client never become a 500."""
         settings = self._resources.settings
-        if settings.graphiql and prefers_html(http):
-            return graphiql.page(http)
+        if settings.graphiql and http.method != "POST" and prefers_html(http):
+            return HttpResponse.of(graphiql.page(PageRequest(http.scope)))
         request, response_type = request_of(http, settings), JSON
         try:
-            response_type = media_type(http)
-            async with asyncio.timeout(REQUEST_SECONDS):
-                return await self._respond(http, request, response_type)
+            response_type = media_type(http.header(b"accept"))
+            return await self._requests.run(self._respond(http, request, response_type))
         except HttpError as error:
             content = {"errors": [error_response(error.error, request.id)]}
-            return _json(content, request, error.status, response_type, error.headers)
+            return _json(content, request, error.status, response_type, **error.headers)
         except Exception as error:
             # SECURITY: the last resort (ASVS 16.5.4): the response has a code and no details
             masked = error_response(GraphQLError("", original_error=error), request.id)
             unavailable = masked["extensions"]["code"] == ApiErrorCode.UNAVAILABLE.value
-            status, headers = (503, {"Retry-After": RETRY_SECONDS}) if unavailable else (500, {})
-            return _json({"errors": [masked]}, request, status, response_type, headers)
+            status, headers = (503, {"retry-after": RETRY_SECONDS}) if unavailable else (500, {})
+            return _json({"errors": [masked]}, request, status, response_type, **headers)
 
-    async def _respond(self, http: HttpRequest, request: Request, response_type: str) -> Response:
+    async def _respond(self, http: HttpRequest, request: Request, response_type: str) -> HttpResponse:
         resources, settings = self._resources, self._resources.settings
-        message = await read_message(http, body_limit=settings.body_limit, batch_limit=settings.batch_limit)
+        limits = {"body_limit": settings.body_limit, "batch_limit": settings.batch_limit}
+        message = await read_message(http, self._bodies, **limits)
         credential = credential_of(http, request)
         actor = await actor_of(credential, resources.database, request, settings)
         prepared = [self._prepare(operation, http.method) for operation in message.operations]
@@ -98,12 +103,18 @@ class Endpoint:
         A later operation can then depend on an earlier one, and has its caller after a login.
         """
         loaders, budget = Loaders(self._resources.database), Budget(anonymous=actor.user_id is None)
-        contexts = [Context.of(self._resources, request, loaders, self._rules, budget, actor) for _ in prepared]
-        pairs = list(zip(prepared, contexts, strict=True))
+
+        def context_of() -> Context:
+            return Context.of(self._resources, request, loaders, self._rules, budget, actor)
+
         if not any(isinstance(item, Prepared) and item.type is OperationType.MUTATION for item in prepared):
-            return list(await asyncio.gather(*(self._run(item, context) for item, context in pairs))), contexts
+            context = context_of()  # queries change nothing of it
+            if len(prepared) == 1:
+                return [await self._run(prepared[0], context)], []
+            return list(await asyncio.gather(*(self._run(item, context) for item in prepared))), []
+        contexts = [context_of() for _ in prepared]
         results: list[Result | Rejected] = []
-        for item, context in pairs:
+        for item, context in zip(prepared, contexts, strict=True):
             # SECURITY: the client no longer waits for the rest, which may be expensive (password hashes)
             if results and await http.is_disconnected():
                 break
@@ -118,7 +129,7 @@ class Endpoint:
     async def _run(self, prepared: Prepared | Rejected, context: Context) -> Result | Rejected:
         return prepared if isinstance(prepared, Rejected) else await self._engine.execute(prepared, context)
 
-    def _update_cookie(self, response: Response, request: Request, contexts: list[Context], actor: Actor) -> None:
+    def _update_cookie(self, response: HttpResponse, request: Request, contexts: list[Context], actor: Actor) -> None:
         """Set or remove the session cookie after a login, a logout, or an invalid cookie."""
         changes = [context.session_change for context in contexts if context.session_change is not None]
         if changes and changes[-1].token is not None:
@@ -127,17 +138,15 @@ class Endpoint:
             clear_cookie(response, request)
 
 
-def _json(
-    content: Any, request: Request, status: int, response_type: str, headers: Mapping[str, str] = MappingProxyType({})
-) -> Response:
-    return Response(
-        orjson.dumps(content),
-        status_code=status,
-        headers={
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
-            "X-Request-Id": request.id,
-            **headers,
-        },
-        media_type=f"{response_type}; charset=utf-8",
-    )
+def _json(content: Any, request: Request, status: int, response_type: str, **headers: str) -> HttpResponse:
+    body = orjson.dumps(content)
+    sent = [
+        CONTENT_TYPES[response_type],
+        (b"content-length", b"%d" % len(body)),
+        NO_STORE,
+        NO_SNIFF,
+        (b"x-request-id", request.id.encode()),
+    ]
+    for name, value in headers.items():
+        sent.append((name.lower().encode(), value.encode()))
+    return HttpResponse(status, body, sent, request.id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -11,8 +13,8 @@ LARGEST_HEADERS = 65_536  # bytes
 
 def exceeds_limits(scope: Scope) -> bool:
     """Return whether a request has more headers than clients send."""
-    headers = scope.get("headers", [])
-    return len(headers) > MOST_HEADERS or sum(len(name) + len(value) for name, value in headers) > LARGEST_HEADERS
+    headers = scope["headers"]
+    return len(headers) > MOST_HEADERS or sum(map(len, chain.from_iterable(headers))) > LARGEST_HEADERS
 
 
 class HeaderLimit:

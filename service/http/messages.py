@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import orjson
-from starlette.requests import ClientDisconnect, Request
+from starlette.datastructures import QueryParams
 
 from service.errors import ApiError, ApiErrorCode, bad_input
+from service.http.deadlines import Deadlines
+from service.http.errors import HttpError
+from service.http.request import HttpRequest
 from service.operations.phases import Operation, Rejected
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
-BODY_SECONDS = 15
 # The draft requires 422, while its audit tool still requires 400
 INVALID_REQUEST_STATUS = 400
 NOT_ACCEPTABLE = 406
 # RFC 9110, section 12.4.2
 QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 NOT_ACCEPTED = (0.0, 0)
-
-
-class HttpError(Exception):
-    """A request without an operation: its status and its error."""
-
-    def __init__(self, status: int, error: ApiError, **headers: str) -> None:
-        super().__init__(error.message)
-        self.status = status
-        self.error = error
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +34,9 @@ class Message:
     batch: bool = False
 
 
-def media_type(request: Request) -> str:
-    """Return the media type of the response by the preferences in Accept. HttpError 406 if none is acceptable."""
-    return _media_type(",".join(request.headers.getlist("accept")).lower())
-
-
 @lru_cache(256)
-def _media_type(accept: str) -> str:
+def media_type(accept: str) -> str:
+    """Return the media type of the response by the preferences in Accept. HttpError 406 if none is acceptable."""
     accepted = _accepted(accept)
     # A client that sends only a range may not know the GraphQL media type
     plain = accepted.get(JSON) or accepted.get("application/*") or accepted.get("*/*")
@@ -65,24 +52,24 @@ def _accepted(accept: str) -> dict[str, tuple[float, int]]:
     wanted: dict[str, tuple[float, int]] = {}
     parts = [part for part in accept.split(",") if part.strip()]
     for position, part in enumerate(parts or ["*/*"]):
-        name, *parameters = (piece.strip() for piece in part.split(";"))
+        name, *parameters = (piece.strip() for piece in part.lower().split(";"))
         weight = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "1")
         wanted.setdefault(name, (float(weight) if QUALITY.fullmatch(weight) else 0.0, -position))
     return wanted
 
 
-def prefers_html(request: Request) -> bool:
+def prefers_html(http: HttpRequest) -> bool:
     """Return whether a browser requests a page, and not a program data."""
-    if request.method not in {"GET", "HEAD"} or "query" in request.query_params:
+    if http.method not in {"GET", "HEAD"} or "query" in _query_string(http):
         return False
-    accepted = _accepted(",".join(request.headers.getlist("accept")).lower())
+    accepted = _accepted(http.header(b"accept"))
     html = accepted.get("text/html", NOT_ACCEPTED)
     return html[0] > 0 and all(html > accepted.get(name, NOT_ACCEPTED) for name in (JSON, GRAPHQL_RESPONSE))
 
 
-async def read_message(http: Request, *, body_limit: int, batch_limit: int) -> Message:
+async def read_message(http: HttpRequest, deadlines: Deadlines, *, body_limit: int, batch_limit: int) -> Message:
     """Return the operations of a request. HttpError if there are none to execute."""
-    content_type = http.headers.get("content-type", "").split(";")[0].strip().lower()
+    content_type = http.header(b"content-type").partition(";")[0].strip().lower()
     if http.method in {"GET", "HEAD"}:
         # SECURITY: with the content type of a body a foreign page can send a GET without a preflight
         # (GHSA-9q82-xgwf-vj6h)
@@ -95,30 +82,8 @@ async def read_message(http: Request, *, body_limit: int, batch_limit: int) -> M
     # executed
     if content_type != JSON:
         raise HttpError(415, bad_input("The content type must be application/json."))
-    value = _decode(await _body(http, body_limit))
+    value = _decode(await http.body(body_limit, deadlines))
     return Message(_operations(value, batch_limit), isinstance(value, list))
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    """Return the body. HttpError 413 as soon as it exceeds the limit, 408 if it does not arrive in time."""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await _read(request, limit)
-    except TimeoutError:
-        raise HttpError(408, bad_input("The body did not arrive in time."), Connection="close") from None
-
-
-async def _read(request: Request, limit: int) -> bytes:
-    chunks, size = [], 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise HttpError(413, bad_input(f"A body must have at most {limit} bytes."), Connection="close")
-            chunks.append(chunk)
-    except ClientDisconnect:
-        raise HttpError(400, bad_input("The body is incomplete.")) from None
-    return b"".join(chunks)
 
 
 def _decode(content: bytes) -> Any:
@@ -166,8 +131,12 @@ def _operation(value: Any) -> Operation:
     return Operation(text, name or None, variables)
 
 
-def _from_query_string(request: Request) -> Operation:
-    member: dict[str, Any] = dict(request.query_params)
+def _query_string(http: HttpRequest) -> QueryParams:
+    return QueryParams(http.scope["query_string"])
+
+
+def _from_query_string(http: HttpRequest) -> Operation:
+    member: dict[str, Any] = dict(_query_string(http))
     for name in ("variables", "extensions"):
         if member.get(name):
             member[name] = _decode(member[name].encode("utf-8", "surrogatepass"))

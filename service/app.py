@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 import asyncpg
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -23,7 +22,7 @@ from service.context import info_of
 from service.database.read_pool import LOST
 from service.execution.engine import Engine
 from service.http.endpoint import RETRY_SECONDS, Endpoint
-from service.http.limits import HeaderLimit, exceeds_limits
+from service.http.limits import TOO_LARGE, exceeds_limits
 from service.http.request import HttpRequest
 from service.resources import opened
 from service.schema import RULES, schema
@@ -67,7 +66,7 @@ class Service(Starlette):
             await send(message)
 
         try:
-            await super().__call__(scope, receive, watched)
+            await (TOO_LARGE if exceeds_limits(scope) else super().__call__)(scope, receive, watched)
         finally:
             given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
             # Quoted, so that a line break in the path does not begin a new line
@@ -133,7 +132,6 @@ def application(configured: Settings, url: str) -> Starlette:
             Route("/", home),
             *graphiql.routes,
         ],
-        middleware=[Middleware(HeaderLimit)],
         lifespan=lifespan,
     )
 

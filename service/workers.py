@@ -46,6 +46,7 @@ def serve(settings: Settings, url: str, listener: socket.socket) -> None:
         workers=settings.workers,
         log_config=None,
         access_log=False,
+        lifespan="on",
         loop="uvloop",
         http="httptools",
         server_header=False,

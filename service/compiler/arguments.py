@@ -1,6 +1,7 @@
-"""Arguments of root fields: from graphql-core's values to the Python objects that the functions take.
+"""Arguments of root fields: from the document and its variables to the Python objects that the functions take.
 
-It does what Strawberry's `convert_arguments` does, with the types resolved once.
+`bound` does what graphql-core's `get_argument_values` does, and `converter` what Strawberry's `convert_arguments` does,
+with all that can be known of them found out once.
 """
 
 from __future__ import annotations
@@ -9,12 +10,99 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING
 from typing import Any, TypeAlias
 
+from graphql import (
+    FieldNode,
+    GraphQLField,
+    GraphQLInputType,
+    ListValueNode,
+    ObjectValueNode,
+    Undefined,
+    ValueNode,
+    VariableNode,
+    get_argument_values,
+    get_nullable_type,
+    is_input_object_type,
+)
+from graphql.execution.values import VariableValues
+from graphql.utilities import coerce_input_literal
+from graphql.utilities.coerce_input_value import coerce_default_value
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.base import StrawberryList, StrawberryOptional, has_object_definition
 from strawberry.types.lazy_type import LazyType
 
 Convert: TypeAlias = Callable[[Any], Any]
+Values: TypeAlias = Callable[[VariableValues], dict[str, Any]]
+Object: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any] | None]
+
+
+def bound(declared: GraphQLField, node: FieldNode) -> Values:
+    """Return the function that makes the values of a field's arguments from the variables."""
+    if not any(_has_variable(argument.value) for argument in node.arguments or ()):
+        constant = get_argument_values(declared, node)
+        return lambda _variables: constant
+    given = {argument.name.value: argument.value for argument in node.arguments or ()}
+    make = _object(declared.args, given)
+
+    def run(variables: VariableValues) -> dict[str, Any]:
+        values = None if make is None else make(variables.coerced)
+        return get_argument_values(declared, node, variables) if values is None else values
+
+    return run
+
+
+def _object(declared: Mapping[str, Any], given: Mapping[str, ValueNode]) -> Object | None:
+    """Return the function that makes the values of arguments, or of the fields of an input object.
+
+    It returns None if a variable has no value, whose meaning graphql-core knows. There is no function where variables
+    are in lists.
+    """
+    constants: dict[str, Any] = {}
+    parts: list[tuple[str, Convert]] = []
+    for name, each in declared.items():
+        node, out_name = given.get(name), each.out_name or name
+        if node is not None and _has_variable(node):
+            part = _part(node, each.type)
+            if part is None:
+                return None
+            parts.append((out_name, part))
+            continue
+        value = coerce_default_value(each) if node is None else coerce_input_literal(node, each.type)
+        if value is not Undefined:
+            constants[out_name] = value
+
+    def run(variables: Mapping[str, Any]) -> dict[str, Any] | None:
+        values = dict(constants)
+        for name, part in parts:
+            value = part(variables)
+            if value is None:
+                return None
+            values[name] = value
+        return values
+
+    return run
+
+
+def _part(node: ValueNode, declared: GraphQLInputType) -> Convert | None:
+    """Return the function that makes a value from the variables in it, as for `_object`."""
+    if isinstance(node, VariableNode):
+        return lambda variables: variables.get(node.name.value)
+    plain = get_nullable_type(declared)
+    if isinstance(node, ObjectValueNode) and is_input_object_type(plain):
+        return _object(plain.fields, {field.name.value: field.value for field in node.fields or ()})
+    return None
+
+
+def _has_variable(value: ValueNode) -> bool:
+    match value:
+        case VariableNode():
+            return True
+        case ListValueNode():
+            return any(_has_variable(item) for item in value.values or ())
+        case ObjectValueNode():
+            return any(_has_variable(item.value) for item in value.fields or ())
+        case _:
+            return False
 
 
 def converter(

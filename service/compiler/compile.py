@@ -17,13 +17,9 @@ from graphql import (
     GraphQLOutputType,
     GraphQLSchema,
     InlineFragmentNode,
-    ListValueNode,
-    ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
-    ValueNode,
     VariableNode,
-    get_argument_values,
     get_named_type,
     is_abstract_type,
     is_composite_type,
@@ -33,7 +29,7 @@ from strawberry.utils.str_converters import to_camel_case
 
 from service.access.rules import CLOSED, OPEN
 from service.access.viewer import Rules
-from service.compiler.arguments import converter
+from service.compiler.arguments import bound, converter
 from service.compiler.kinds import (
     ENTITIES,
     KIND,
@@ -245,25 +241,11 @@ class Compiler:
     def _arguments(self, declared: GraphQLField, node: FieldNode) -> Arguments:
         """Return the function that makes the arguments of the field's function from the variables."""
         convert = converter(declared.extensions["strawberry-definition"].arguments, self._config)
-        if any(_has_variable(argument.value) for argument in node.arguments or ()):
-            return lambda variables: convert(get_argument_values(declared, node, variables))
-        constant = get_argument_values(declared, node)
-        return lambda _variables: convert(constant)
+        values = bound(declared, node)
+        return lambda variables: convert(values(variables))
 
 
 def _owners(fields: Iterable[Field]) -> Iterator[str]:
     for field in fields:
         if field.rule.ownership is not None:
             yield from field.rule.ownership.needs
-
-
-def _has_variable(value: ValueNode) -> bool:
-    match value:
-        case VariableNode():
-            return True
-        case ListValueNode():
-            return any(_has_variable(item) for item in value.values or ())
-        case ObjectValueNode():
-            return any(_has_variable(item.value) for item in value.fields or ())
-        case _:
-            return False

@@ -24,7 +24,7 @@ from service.operations.denials import denied_mutation
 from service.operations.documents import Documents
 from service.operations.kept import Kept
 from service.operations.phases import Operation, Prepared, Rejected, Result
-from service.operations.variables import long_list_error, variable_error
+from service.operations.variables import Variables, long_list_error, variable_error
 
 NO_VARIABLES = VariableValues({}, {})
 
@@ -80,6 +80,10 @@ class Engine:
         if not definitions:
             return NO_VARIABLES
         given = prepared.variables or {}
+        known: Kept[Variables] = prepared.document.variables
+        found = known.get(prepared.name, lambda: Variables(self._schema, prepared.definition)).coerce(given)
+        if found is not None:
+            return found
         too_long = long_list_error(self._schema, prepared.definition, given)
         if too_long is not None:
             return Rejected([too_long])

@@ -39,6 +39,7 @@ class Document:
     sizes: tuple[str, ...]
     plans: Kept[Any] = field(default_factory=partial(Kept, KEPT_PLANS))
     costs: Kept[Any] = field(default_factory=partial(Kept, KEPT_PLANS))
+    variables: Kept[Any] = field(default_factory=partial(Kept, KEPT_PLANS))
 
 
 @dataclass(frozen=True, slots=True)

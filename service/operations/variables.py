@@ -24,15 +24,48 @@ from graphql import (
     is_non_null_type,
     type_from_ast,
 )
+from graphql.execution.get_variable_signature import GraphQLVariableSignature, get_variable_signature
+from graphql.execution.values import VariableValues, VariableValueSource
 from graphql.language import SKIP
 from graphql.pyutils import Undefined
-from graphql.utilities import validate_input_literal, validate_input_value
+from graphql.utilities import coerce_input_value, validate_input_literal, validate_input_value
 
 from service import limits
 from service.errors import MOST_PROBLEMS, ApiError, bad_input
 from service.operations.responses import unquoted
 
 INVALID = "A value does not fit its type."
+
+
+PLAIN = frozenset({bool, float, int, str, type(None)})
+
+
+class Variables:
+    """The variables of one operation, with their types resolved once."""
+
+    def __init__(self, schema: GraphQLSchema, definition: OperationDefinitionNode) -> None:
+        found = [get_variable_signature(schema, node) for node in definition.variable_definitions or ()]
+        self._signatures = [each for each in found if isinstance(each, GraphQLVariableSignature)]
+        self._defaults = any(node.default_value for node in definition.variable_definitions or ())
+
+    def coerce(self, given: Mapping[str, Any]) -> VariableValues | None:
+        """Return the values; None if graphql-core has to look at them: lists, objects, defaults, and what is wrong."""
+        if self._defaults:
+            return None
+        sources, coerced = {}, {}
+        for signature in self._signatures:
+            value = given.get(signature.name, Undefined)
+            if value is Undefined and not is_non_null_type(signature.type):
+                sources[signature.name] = VariableValueSource(signature)
+                continue
+            if type(value) not in PLAIN:
+                return None
+            value_of_type = coerce_input_value(value, signature.type)
+            if value_of_type is Undefined:
+                return None
+            sources[signature.name] = VariableValueSource(signature, value)
+            coerced[signature.name] = value_of_type
+        return VariableValues(sources, coerced)
 
 
 class _EnoughProblemsError(Exception):

@@ -17,7 +17,7 @@ from service.operations.cost import Budget
 from service.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """What the service records of an HTTP request; `secure` says whether it came by https."""
 

@@ -11,6 +11,7 @@ import datetime as dt
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, TypeAlias
 
 import strawberry
@@ -202,13 +203,16 @@ def changes(value: Any, *names: str) -> dict[str, Any]:
     return {name: item for name, item in found.items() if item is not UNSET and (not names or name in names)}
 
 
+_camel_case = cache(to_camel_case)
+
+
 def normalize(value: Any, path: tuple[str, ...] = ()) -> Iterator[Problem]:
     """Replace the texts of an input by their normalized form; yield every field that breaks its limit."""
     for field in dataclasses.fields(value):
         item = getattr(value, field.name)
         if item is None or item is UNSET:
             continue
-        here = (*path, to_camel_case(field.name))
+        here = (*path, _camel_case(field.name))
         limit: Limit | None = field.metadata.get(LIMIT)
         if limit is not None:
             item, problems = limit.apply(item, here)

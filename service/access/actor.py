@@ -78,7 +78,7 @@ class KeyBounds:
         return self.expires_at is not None or bool(self.allowed_ips) or self.retiring
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Actor:
     """The caller.
 

@@ -7,6 +7,7 @@ for a caller.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import strawberry
 from strawberry.schema_directive import Location
@@ -65,9 +66,9 @@ class Ownership:
         return (*self.columns, *(column for column in (self.server, self.role) if column))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Rule:
-    """What a field requires. Without `any` and `own` it is open to every caller."""
+    """What a field requires. Without `any` and `own` it is open to every caller. Equal rules are one object."""
 
     any: str | None = None
     own: str | None = None
@@ -79,7 +80,7 @@ class Rule:
         if isinstance(directive, Public):
             return OPEN
         own = permissions.canonical(directive.own) if directive.own else None
-        return cls(directive.any or None, own, ownership)
+        return _rule(directive.any or None, own, ownership)
 
     def describe(self) -> str:
         """Return the sentence that a field's description ends with; it is empty for an open field."""
@@ -91,6 +92,7 @@ class Rule:
         return f"Requires {self.any}" if self.any else ""
 
 
+_rule = cache(Rule)
 OPEN = Rule()
 # SECURITY: a field without a declaration gets this rule, whose permission does not exist. A test reports such a field.
 CLOSED = Rule(any="")

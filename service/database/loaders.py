@@ -6,8 +6,8 @@ A caller passes all keys of a level at once. Keys of other requests may leave in
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 from service.database.connection import Database
@@ -29,35 +29,33 @@ class PageRequest(Protocol):
         """The parameters of the page."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A query that takes `keys` and returns a column `key`."""
-
-    kind: str
-    statement: str
-    parameters: Parameters = ()
-    bounds: Bounds | None = None
-    columns: Columns | None = None
-
-
 class Loaders:
-    """The loaders of one HTTP request, shared by all operations of its batch."""
+    """The loaders of one HTTP request, shared by all operations of its batch.
+
+    `shielded` protects results from the cancellation of one of their callers: graphql-core cancels single fields, while
+    a plan is only cancelled as a whole.
+    """
 
     def __init__(self, database: Database) -> None:
+        self.shielded = False
         self._database = database
-        self._results: dict[Source, Results] = {}
+        self._results: dict[Any, Results] = {}
 
     def load(
         self, statement: str, keys: Iterable[Any], *, columns: Columns | None = None, **parameters: Any
     ) -> Awaitable[Found]:
         """Return the rows of the keys, by key; `columns` are those that are needed, None for all."""
-        return self._load(Source("rows", statement, tuple(parameters.items()), None, columns), keys)
+        given = tuple(parameters.items())
+        send = partial(self._database.load_rows, statement, parameters=given, columns=columns)
+        return self._load((statement, columns, given), keys, send)
 
     def load_pages(
         self, statement: str, keys: Iterable[Any], request: PageRequest, columns: Columns | None = None
     ) -> Awaitable[Found]:
         """Return the rows of a page of each parent's list, by parent."""
-        return self._load(Source("page", statement, request.parameters, request.bounds, columns), keys)
+        bounds, parameters = request.bounds, request.parameters
+        send = partial(self._database.load_pages, statement, bounds=bounds, parameters=parameters, columns=columns)
+        return self._load((statement, columns, bounds, parameters), keys, send)
 
     async def one(self, statement: str, key: Any, *, columns: Columns | None = None, **parameters: Any) -> Any:
         """Return the row of the key, or None."""
@@ -70,28 +68,28 @@ class Loaders:
 
     def count(self, statement: str, key: Any) -> Awaitable[int]:
         """Return the number of rows in the parent's list; it is requested at once."""
-        return _count_in(self._load(Source("count", statement), (key,)), key)
+        return _count_in(self._load(statement, (key,), partial(self._database.load_counts, statement)), key)
 
     def forget(self) -> None:
         """Send later requests to the database, because something was written."""
         self._results = {}
 
-    def _load(self, source: Source, keys: Iterable[Any]) -> Awaitable[Found]:
+    def _load(
+        self, source: Any, keys: Iterable[Any], send: Callable[[Sequence[Any]], asyncio.Future[Found]]
+    ) -> Awaitable[Found]:
+        """Return the rows of the keys, by key; `send` requests those that were not requested before."""
+        results = self._results.get(source)
+        if results is None:
+            results = self._results[source] = {}
         wanted = dict.fromkeys(keys)
-        results = self._results.setdefault(source, {})
         missing = [key for key in wanted if key not in results]
         if missing:
-            results |= dict.fromkeys(missing, self._send(source, missing))
-        futures = set(map(results.__getitem__, wanted))
-        # The cancellation of one caller must not cancel the result of the others
-        return asyncio.shield(futures.pop()) if len(futures) == 1 else _merged(futures)
-
-    def _send(self, source: Source, keys: Sequence[Any]) -> asyncio.Future[Found]:
-        if source.kind == "count":
-            return self._database.load_counts(source.statement, keys)
-        if source.bounds is not None:
-            return self._database.load_pages(source.statement, keys, source.bounds, source.parameters, source.columns)
-        return self._database.load_rows(source.statement, keys, source.parameters, source.columns)
+            results |= dict.fromkeys(missing, send(missing))
+        futures = {results[key] for key in wanted}
+        if len(futures) != 1:
+            return _merged(futures)
+        future = futures.pop()
+        return asyncio.shield(future) if self.shielded else future
 
 
 async def _count_in(read: Awaitable[Found], key: Any) -> int:

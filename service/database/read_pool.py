@@ -127,6 +127,7 @@ class ReadPool:
 
     async def open(self) -> None:
         """Open one connection; the others are opened when they are first needed."""
+        self._loop = asyncio.get_running_loop()
         self._idle = [None] * (self._count - 1) + [await self._connect()]
 
     async def close(self) -> None:
@@ -154,19 +155,18 @@ class ReadPool:
         self._reads.append(read)
         if not self._scheduled:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._start)
+            self._loop.call_soon(self._start)
         return read
 
-    @staticmethod
-    def _wait_for(read: _Read) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    def _wait_for(self, read: _Read) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = self._loop.create_future()
         read.waiting.append(future)
         return future
 
     def _start(self) -> None:
         self._scheduled = False
         while self._reads and self._idle:
-            task = asyncio.get_running_loop().create_task(self._work(self._idle.pop()))
+            task = self._loop.create_task(self._work(self._idle.pop()))
             self._busy.add(task)
             task.add_done_callback(self._busy.discard)
 

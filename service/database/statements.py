@@ -38,7 +38,7 @@ class Query:
     narrow: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Statement:
     """One named statement, with named parameters."""
 

@@ -118,6 +118,7 @@ class Engine:
     async def _interpret(self, prepared: Prepared, context: Any) -> Result | Rejected:
         """Run an operation by graphql-core."""
         self.declined += 1
+        context.loaders.shielded = True
         result = execute(
             self._schema,
             prepared.document.node,

@@ -31,7 +31,7 @@ NOT_SAME_ORIGIN = "The session cookie was ignored, because the request comes fro
 NO_PREFLIGHT = "The session cookie was ignored. Send the header graphql-require-preflight, with any value."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Credential:
     """What a request presents: a token or nothing, whether in the cookie, and why a cookie was ignored."""
 

@@ -26,7 +26,7 @@ QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 NOT_ACCEPTED = (0.0, 0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Message:
     """The operations of a request; `batch` says whether they came as an array."""
 

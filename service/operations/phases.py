@@ -16,7 +16,7 @@ KEPT_PLANS = 16  # of one document: its operations, and the values of the variab
 Fragments: TypeAlias = Mapping[str, FragmentDefinitionNode]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Operation:
     """An operation as the client sent it: a document, the name of the operation in it, and its variables."""
 
@@ -42,7 +42,7 @@ class Document:
     variables: Kept[Any] = field(default_factory=partial(Kept, KEPT_PLANS))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prepared:
     """A valid document, and the operation in it that is to run."""
 
@@ -61,7 +61,7 @@ class Prepared:
         return self.definition.name.value if self.definition.name else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rejected:
     """An operation that does not run: it cannot be read, is not valid, or its variables do not fit."""
 
@@ -72,7 +72,7 @@ class Rejected:
         return {"errors": [error_response(error, request_id) for error in self.errors]}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
     """The data and the errors of an operation that ran."""
 

@@ -203,20 +203,22 @@ def changes(value: Any, *names: str) -> dict[str, Any]:
     return {name: item for name, item in found.items() if item is not UNSET and (not names or name in names)}
 
 
-_camel_case = cache(to_camel_case)
+@cache
+def _limits_of(input_type: Any) -> list[tuple[str, str, Limit | None]]:
+    """Return the name, the name in the schema, and the limit of each field of an input type."""
+    fields = dataclasses.fields(input_type)
+    return [(field.name, to_camel_case(field.name), field.metadata.get(LIMIT)) for field in fields]
 
 
 def normalize(value: Any, path: tuple[str, ...] = ()) -> Iterator[Problem]:
     """Replace the texts of an input by their normalized form; yield every field that breaks its limit."""
-    for field in dataclasses.fields(value):
-        item = getattr(value, field.name)
+    for name, shown, limit in _limits_of(type(value)):  # type: ignore[arg-type]
+        item = getattr(value, name)
         if item is None or item is UNSET:
             continue
-        here = (*path, _camel_case(field.name))
-        limit: Limit | None = field.metadata.get(LIMIT)
         if limit is not None:
-            item, problems = limit.apply(item, here)
-            setattr(value, field.name, item)
+            item, problems = limit.apply(item, (*path, shown))
+            setattr(value, name, item)
             yield from problems
         elif dataclasses.is_dataclass(item):
-            yield from normalize(item, here)
+            yield from normalize(item, (*path, shown))

@@ -28,6 +28,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DATE_TIME = re.compile(
     rf"({_DATE.pattern})[Tt ]({_TIME_OF_DAY}):([0-5][0-9]|60)(\.[0-9]{{1,9}})?([Zz]|[+-]{_TIME_OF_DAY})"
 )
+DASHED = 36  # characters of a UUID with dashes
 _UUID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ADDRESS = re.compile(r"[0-9a-fA-F.:]{2,45}")
 _NETWORK = re.compile(rf"({_ADDRESS.pattern})(?:/([0-9]{{1,3}}))?")
@@ -110,7 +111,8 @@ def format_datetime(moment: dt.datetime) -> str:
 
 def parse_id(value: object) -> str:
     """Return the lower-case dashed text of a UUID (RFC 9562), given with or without dashes."""
-    return str(uuid.UUID(_matched(_UUID, value, "an id: a UUID").group()))
+    text = _matched(_UUID, value, "an id: a UUID").group().lower()
+    return text if len(text) == DASHED else str(uuid.UUID(text))
 
 
 def parse_ip_address(value: object) -> str:

@@ -38,7 +38,7 @@ Object: TypeAlias = Callable[[Mapping[str, Any]], dict[str, Any] | None]
 
 def bound(declared: GraphQLField, node: FieldNode) -> Values:
     """Return the function that makes the values of a field's arguments from the variables."""
-    if not any(_has_variable(argument.value) for argument in node.arguments or ()):
+    if not has_variable(node):
         constant = get_argument_values(declared, node)
         return lambda _variables: constant
     given = {argument.name.value: argument.value for argument in node.arguments or ()}
@@ -49,6 +49,11 @@ def bound(declared: GraphQLField, node: FieldNode) -> Values:
         return get_argument_values(declared, node, variables) if values is None else values
 
     return run
+
+
+def has_variable(node: FieldNode) -> bool:
+    """Return whether an argument of the field depends on variables."""
+    return any(_has_variable(argument.value) for argument in node.arguments or ())
 
 
 def _object(declared: Mapping[str, Any], given: Mapping[str, ValueNode]) -> Object | None:

@@ -29,7 +29,7 @@ from strawberry.utils.str_converters import to_camel_case
 
 from service.access.rules import CLOSED, OPEN
 from service.access.viewer import Rules
-from service.compiler.arguments import bound, converter
+from service.compiler.arguments import bound, converter, has_variable
 from service.compiler.kinds import (
     ENTITIES,
     KIND,
@@ -73,7 +73,9 @@ class Compiler:
         root = self._schema.get_root_type(definition.operation)
         if root is None:
             raise DeclinedError
-        return Plan(definition.operation, self._selection(root, [definition.selection_set]))
+        self._varies = False
+        selection = self._selection(root, [definition.selection_set])
+        return Plan(definition.operation, selection, self._varies)
 
     def _selection(
         self,
@@ -183,6 +185,7 @@ class Compiler:
         field = Field(key, name, nodes, declared.type, rule, kind, root=declared.extensions.get(ROOT))
         if declared.args:
             field.arguments = self._arguments(declared, nodes[0])
+            self._varies |= field.root is None and has_variable(nodes[0])
         if isinstance(kind, Column | Computed):
             field.leaf = self._leaf(field, kind, parent, entity, layout)
         elif isinstance(kind, Related | PageOf) and layout is not None:

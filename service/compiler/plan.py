@@ -135,6 +135,7 @@ class Plan:
 
     type: OperationType
     root: Selection
+    varies: bool  # whether fields below the root have arguments with variables
 
 
 def leaf_of(graphql_type: GraphQLOutputType) -> GraphQLScalarType | GraphQLEnumType | None:

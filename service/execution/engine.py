@@ -5,7 +5,9 @@ Operations run by their plan. What the compiler declines runs by graphql-core, s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from graphql import ExecutionResult, GraphQLError, OperationType, execute, get_variable_values
@@ -27,6 +29,15 @@ from service.operations.phases import Operation, Prepared, Rejected, Result
 from service.operations.variables import Variables, long_list_error, variable_error
 
 NO_VARIABLES = VariableValues({}, {})
+
+
+@dataclass(slots=True, eq=False)
+class _Ready:
+    """An operation with its variables and its plan; without one, graphql-core runs it."""
+
+    prepared: Prepared
+    variables: VariableValues
+    plan: Plan | None
 
 
 class Engine:
@@ -55,8 +66,26 @@ class Engine:
         """Return the operation ready to run, or why it cannot run."""
         return self._documents.prepare(operation)
 
-    async def execute(self, prepared: Prepared, context: Any) -> Result | Rejected:
-        """Run an operation."""
+    async def execute(self, operations: Sequence[Prepared | Rejected], context: Any) -> list[Result | Rejected]:
+        """Run one operation, or queries at the same time; those with the same plan run together."""
+        results: dict[int, Result | Rejected] = {}
+        together: dict[Any, list[tuple[int, _Ready]]] = {}
+        for number, each in enumerate(operations):
+            ready = each if isinstance(each, Rejected) else self._ready(each, context)
+            if isinstance(ready, _Ready):
+                alone = ready.plan is None or ready.plan.varies
+                together.setdefault(number if alone else ready.plan, []).append((number, ready))
+            else:
+                results[number] = ready
+        runs = [self._run(pairs, context, results) for pairs in together.values()]
+        if len(runs) == 1:
+            await runs[0]
+        elif runs:
+            await asyncio.gather(*runs)
+        return [results[number] for number in range(len(operations))]
+
+    def _ready(self, prepared: Prepared, context: Any) -> _Ready | Rejected | Result:
+        """Return the operation with its plan and its variables, or why it does not run."""
         variables = self._variables(prepared)
         if isinstance(variables, Rejected):
             return variables
@@ -65,15 +94,24 @@ class Engine:
         except GraphQLError as error:
             return Rejected([error])
         plan = self._plan(prepared, variables) if self._compiled else None
-        if plan is None:
-            return await self._interpret(prepared, context)
-        if plan.type is OperationType.MUTATION:
+        if plan is not None and plan.type is OperationType.MUTATION:
             roots = ((each.key, each.nodes[0], each.rule, each.root.signs_in) for each in plan.root.fields if each.root)
             denied = denied_mutation(context.viewer, roots)
             if denied is not None:
                 return Result(None, [denied])
-        data, errors = await Run(plan, context, variables, self._info).execute()
-        return Result(data, errors)
+        return _Ready(prepared, variables, plan)
+
+    async def _run(
+        self, operations: Sequence[tuple[int, _Ready]], context: Any, results: dict[int, Result | Rejected]
+    ) -> None:
+        """Run operations with the same plan, and keep their results by number; without a plan there is one."""
+        number, ready = operations[0]
+        if ready.plan is None:
+            results[number] = await self._interpret(ready.prepared, context)
+            return
+        run = Run(ready.plan, context, [each.variables for _, each in operations], self._info)
+        for (number, _), (data, errors) in zip(operations, await run.execute(), strict=True):
+            results[number] = Result(data, errors)
 
     def _variables(self, prepared: Prepared) -> VariableValues | Rejected:
         definitions = prepared.definition.variable_definitions

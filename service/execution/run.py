@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from graphql import OperationType
@@ -23,47 +23,54 @@ from service.execution.work import Work
 
 
 class Run:
-    """One run of a plan."""
+    """One run of a plan, for operations that differ in the arguments of their root fields only."""
 
-    def __init__(self, plan: Plan, context: Any, variables: VariableValues, info: Callable[..., Any]) -> None:
-        """`info` makes the first argument of a root field's function."""
+    def __init__(self, plan: Plan, context: Any, variables: Sequence[VariableValues], info: Callable[..., Any]) -> None:
+        """`variables` are those of each operation. `info` makes the first argument of a root field's function."""
         self._plan = plan
         self._info = info
-        self._work = Work(context, variables)
+        self._variables = variables
+        self._work = Work(context, variables[0])
         self._levels = Levels(self._work, relations.start)
 
-    async def execute(self) -> Resolved:
-        """Return the data and the errors."""
+    async def execute(self) -> list[Resolved]:
+        """Return the data and the errors of each operation."""
         root, work = self._plan.root, self._work
-        data: dict[str, Any] = {each.key: None for each in root.fields}
+        responses: list[dict[str, Any]] = [{each.key: None for each in root.fields} for _ in self._variables]
         if self._plan.type is OperationType.MUTATION:
             for field in root.fields:
-                await self._root(field, data)
+                await self._root(field, responses)
                 await work.drain()
         else:
             if len(root.fields) == 1:
-                await self._root(root.fields[0], data)
+                await self._root(root.fields[0], responses)
             else:
-                await asyncio.gather(*(self._root(field, data) for field in root.fields))
+                await asyncio.gather(*(self._root(field, responses) for field in root.fields))
             await work.drain()
-        return resolve(root, data, work.types) if work.failed else (data, [])
+        if work.failed:
+            return [resolve(root, data, work.types) for data in responses]
+        return [(data, []) for data in responses]
 
-    async def _root(self, field: Field, data: dict[str, Any]) -> None:
-        """Call the function of a root field, and put its value in its place."""
-        if field.root is None:
-            data[field.key] = self._plan.root.type_name  # __typename
-            return
+    async def _root(self, field: Field, responses: Sequence[dict[str, Any]]) -> None:
+        """Call the function of a root field for each operation, and put the values in their places."""
         work = self._work
+        if field.root is None:  # __typename
+            for data in responses:
+                data[field.key] = self._plan.root.type_name
+            return
         viewer = work.context.viewer
         if viewer.verdict(field.rule) is Verdict.DENIED:
-            data[field.key] = work.failure(field, viewer.denial(field.rule))
+            work.put(field, responses, viewer.denial(field.rule))
             return
+        calls = [self._call(field, variables) for variables in self._variables]
+        values = [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
+        self._levels.fill(field, responses, values)
+
+    async def _call(self, field: Field, variables: VariableValues) -> Any:
+        """Return the value of a root field, or its failure."""
         try:
-            arguments = {} if field.arguments is None else field.arguments(work.variables)
-            value = field.root.function(self._info(work.context, field), **arguments)
-            if inspect.isawaitable(value):
-                value = await value
+            arguments = {} if field.arguments is None else field.arguments(variables)
+            value = field.root.function(self._info(self._work.context, field), **arguments)
+            return await value if inspect.isawaitable(value) else value
         except Exception as error:
-            data[field.key] = work.failure(field, error)
-            return
-        self._levels.fill(field, [data], [value])
+            return self._work.failure(field, error)

@@ -5,7 +5,6 @@ read the message -> authenticate -> prepare each operation -> execute -> respond
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import orjson
@@ -108,10 +107,7 @@ class Endpoint:
             return Context.of(self._resources, request, loaders, self._rules, budget, actor)
 
         if not any(isinstance(item, Prepared) and item.type is OperationType.MUTATION for item in prepared):
-            context = context_of()  # queries change nothing of it
-            if len(prepared) == 1:
-                return [await self._run(prepared[0], context)], []
-            return list(await asyncio.gather(*(self._run(item, context) for item in prepared))), []
+            return await self._engine.execute(prepared, context_of()), []  # queries change nothing of the context
         contexts = [context_of() for _ in prepared]
         results: list[Result | Rejected] = []
         for item, context in zip(prepared, contexts, strict=True):
@@ -122,12 +118,9 @@ class Endpoint:
             if results and actor.token_hash is not None:
                 actor = await authenticate_again(self._resources.database.read, actor, ip=request.ip)
             context.act_as(actor)
-            results.append(await self._run(item, context))
+            results += await self._engine.execute([item], context)
             actor = context.actor
         return results, contexts
-
-    async def _run(self, prepared: Prepared | Rejected, context: Context) -> Result | Rejected:
-        return prepared if isinstance(prepared, Rejected) else await self._engine.execute(prepared, context)
 
     def _update_cookie(self, response: HttpResponse, request: Request, contexts: list[Context], actor: Actor) -> None:
         """Set or remove the session cookie after a login, a logout, or an invalid cookie."""

@@ -20,6 +20,7 @@ from graphql import (
     get_nullable_type,
     is_input_object_type,
     is_input_type,
+    is_leaf_type,
     is_list_type,
     is_non_null_type,
     type_from_ast,
@@ -28,7 +29,7 @@ from graphql.execution.get_variable_signature import GraphQLVariableSignature, g
 from graphql.execution.values import VariableValues, VariableValueSource
 from graphql.language import SKIP
 from graphql.pyutils import Undefined
-from graphql.utilities import coerce_input_value, validate_input_literal, validate_input_value
+from graphql.utilities import validate_input_literal, validate_input_value
 
 from service import limits
 from service.errors import MOST_PROBLEMS, ApiError, bad_input
@@ -37,34 +38,37 @@ from service.operations.responses import unquoted
 INVALID = "A value does not fit its type."
 
 
-PLAIN = frozenset({bool, float, int, str, type(None)})
-
-
 class Variables:
     """The variables of one operation, with their types resolved once."""
 
     def __init__(self, schema: GraphQLSchema, definition: OperationDefinitionNode) -> None:
-        found = [get_variable_signature(schema, node) for node in definition.variable_definitions or ()]
-        self._signatures = [each for each in found if isinstance(each, GraphQLVariableSignature)]
-        self._defaults = any(node.default_value for node in definition.variable_definitions or ())
+        nodes = definition.variable_definitions or ()
+        signatures = [get_variable_signature(schema, node) for node in nodes]
+        self._leaves = [
+            (each, is_non_null_type(each.type), leaf.coerce_input_value)
+            for each in signatures
+            if isinstance(each, GraphQLVariableSignature) and is_leaf_type(leaf := get_nullable_type(each.type))
+        ]
+        self._simple = len(self._leaves) == len(nodes) and not any(node.default_value for node in nodes)
 
     def coerce(self, given: Mapping[str, Any]) -> VariableValues | None:
-        """Return the values; None if graphql-core has to look at them: lists, objects, defaults, and what is wrong."""
-        if self._defaults:
+        """Return the values; None if graphql-core has to look at them: lists, objects, defaults, wrong values."""
+        if not self._simple:
             return None
         sources, coerced = {}, {}
-        for signature in self._signatures:
-            value = given.get(signature.name, Undefined)
-            if value is Undefined and not is_non_null_type(signature.type):
-                sources[signature.name] = VariableValueSource(signature)
-                continue
-            if type(value) not in PLAIN:
-                return None
-            value_of_type = coerce_input_value(value, signature.type)
-            if value_of_type is Undefined:
-                return None
-            sources[signature.name] = VariableValueSource(signature, value)
-            coerced[signature.name] = value_of_type
+        try:
+            for signature, required, parse in self._leaves:
+                name = signature.name
+                value = given.get(name, Undefined)
+                sources[name] = VariableValueSource(signature, value)
+                if value is not None and value is not Undefined:
+                    coerced[name] = parse(value)
+                elif required:
+                    return None
+                elif value is None:
+                    coerced[name] = None
+        except Exception:
+            return None
         return VariableValues(sources, coerced)
 
 

@@ -151,7 +151,7 @@ class Page:
 
     def __init__(self, window: Window, rows: Sequence[Any], count: Callable[[], Awaitable[int]]) -> None:
         more = len(rows) > window.size
-        kept = list(rows[: window.size])
+        kept = list(rows[: window.size]) if more else list(rows)
         if window.backward:
             kept.reverse()
         self.nodes = kept

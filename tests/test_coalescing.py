@@ -93,7 +93,7 @@ async def test_statements_are_prepared_by_name_unless_the_operator_turns_it_off(
         try:
             for _ in range(3):
                 assert alice.id in await database.load_rows("users_by_id", [alice.id])
-            assert (await database._readers.run(NAMES, {}) > 0) is names  # noqa: SLF001
+            assert (await database._lookups.run(NAMES, {}) > 0) is names  # noqa: SLF001
         finally:
             await database.close()
 

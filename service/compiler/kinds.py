@@ -6,9 +6,10 @@ an id is an Entity.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 from strawberry.utils.str_converters import to_camel_case
@@ -134,6 +135,13 @@ def value_of(row: Any, name: str) -> Any:
     if type(row) is dict:
         return row.get(name)
     return getattr(row, name)
+
+
+def values_of(rows: Sequence[Any], name: str) -> list[Any]:
+    """Return a column of each row, as `value_of`; the rows are alike."""
+    if isinstance(rows[0], Row):
+        return list(map(itemgetter(name), rows))
+    return [value_of(row, name) for row in rows]
 
 
 def related_needs(kind: Kind) -> Iterator[tuple[str, str]]:

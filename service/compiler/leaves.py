@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeAlias
 
-from graphql import GraphQLEnumType, GraphQLOutputType, is_list_type, is_non_null_type
+from graphql import GraphQLEnumType, GraphQLOutputType, get_nullable_type, is_list_type, is_non_null_type
 
 from service.compiler.kinds import VIEWER, Column, Computed, related_needs
 from service.database.rows import Row
@@ -70,12 +70,15 @@ class Leaf:
         if isinstance(self.source, Column):
             if shape is Shape.LAYOUT and self.text is not None:
                 # PostgreSQL's text in UTC, such as 2026-03-01 12:30:00.5+00
-                return f'(x[:10] + "T" + x[11:-3] + "Z" if (x := r[{self.text}]) is not None else None)'
+                return f"(f'{{x[:10]}}T{{x[11:-3]}}Z' if (x := r[{self.text}]) is not None else None)"
             value = self._access(self.source.name, shape)
         else:
             function = _constant(constants, self.source.function)
             value = f"{function}({', '.join(self._access(need, shape) for need in self.source.needs)})"
         # The type of a column is known to the database; that of a member of a jsonb value is not
+        names = enum_names(self.type)
+        if names is not None:
+            return f"({_constant(constants, names)}[x] if (x := {value}) is not None else None)"
         serialize = serializer(self.type, trusted=shape is not Shape.MEMBERS)
         if serialize is None:
             return value
@@ -165,8 +168,9 @@ def serializer(graphql_type: Any, *, trusted: bool = True) -> Callable[[Any], An
         return serializer(graphql_type.of_type, trusted=trusted)
     if is_list_type(graphql_type):
         return _list_serializer(graphql_type.of_type, trusted=trusted)
-    if isinstance(graphql_type, GraphQLEnumType):
-        return _enum_serializer(graphql_type)
+    names = enum_names(graphql_type)
+    if names is not None:
+        return names.__getitem__
     return None if trusted and graphql_type.name in PLAIN else graphql_type.coerce_output_value
 
 
@@ -183,16 +187,23 @@ def _list_serializer(item_type: Any, *, trusted: bool) -> Callable[[Any], Any]:
     return run
 
 
-def _enum_serializer(graphql_type: GraphQLEnumType) -> Callable[[Any], Any]:
-    known: dict[Any, str] = {}
+class _Names(dict[Any, str]):
+    """The names of an enum's values, each found out once."""
 
-    def run(value: Any) -> Any:
-        name = known.get(value)
-        if name is None:
-            name = known[value] = graphql_type.coerce_output_value(value)
+    def __init__(self, graphql_type: GraphQLEnumType) -> None:
+        super().__init__()
+        self._type = graphql_type
+
+    def __missing__(self, value: Any) -> str:
+        name: str = self._type.coerce_output_value(value)
+        self[value] = name
         return name
 
-    return run
+
+def enum_names(graphql_type: Any) -> _Names | None:
+    """Return the names of the values of an enum; None for another type."""
+    plain = get_nullable_type(graphql_type) if graphql_type is not None else None
+    return _Names(plain) if isinstance(plain, GraphQLEnumType) else None
 
 
 def _constant(constants: dict[str, Any], value: Any) -> str:

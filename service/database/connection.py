@@ -52,6 +52,9 @@ SESSION_SETTINGS = {
     "statement_timeout": str(STATEMENT_TIMEOUT_MS),
     "timezone": "UTC",
 }
+# The rows of keys are always found by an index. Without this, PostgreSQL plans them again at most runs, because it
+# estimates that a plan for the given number of keys is cheaper than one for any number.
+GENERIC_PLANS = {"plan_cache_mode": "force_generic_plan"}
 
 
 class UnsuitableServerError(Exception):
@@ -106,7 +109,8 @@ class Transaction:
 class Database:
     """The connections of a process.
 
-    `readers` and `writers` limit the number of each; `options` are PostgreSQL settings for all of them.
+    Half of the `readers` look up rows by keys, so that nothing waits there for a long list or search; the other half
+    reads lists. `writers` is the number of connections for writes; `options` are PostgreSQL settings for all of them.
     """
 
     def __init__(
@@ -138,30 +142,33 @@ class Database:
             command_timeout=COMMAND_SECONDS,
             timeout=10,
         )
-        self._readers = ReadPool(url, count=readers, init=codecs, settings=settings, names=names)
+        half = (readers + 1) // 2
+        self._lookups = ReadPool(
+            url, count=half, init=codecs, settings=settings | (GENERIC_PLANS if names else {}), names=names
+        )
+        self._lists = ReadPool(url, count=half, init=codecs, settings=settings, names=names)
 
     @property
     def reads(self) -> int:
         """The number of reads so far."""
-        return self._readers.runs
+        return self._lookups.runs + self._lists.runs
 
     async def connect(self) -> None:
         """Open the first connections. Raise what asyncpg raises when the server cannot be reached."""
         await self._writers.connect()
-        await self._readers.open()
+        await self._lookups.open()
+        await self._lists.open()
 
     async def close(self) -> None:
         """Close every connection."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._readers.close()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._writers.disconnect()
+        for close in (self._lookups.close, self._lists.close, self._writers.disconnect):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await close()
 
     async def read(self, name: str, /, **parameters: Any) -> Any:
         """Run a reading statement outside a transaction; the result is that of `Transaction.run`."""
-        return await self._readers.run(self.statements[name].query, parameters)
+        return await self._lists.run(self.statements[name].query, parameters)
 
     async def read_page(
         self,
@@ -173,18 +180,18 @@ class Database:
     ) -> Sequence[Any]:
         """Return the rows of a page of a list; filters that are None do not apply."""
         query = page(self.statements[name], bounds, _given(filters), columns)
-        return cast("Sequence[Any]", await self._readers.run(query, {**filters, **window}))
+        return cast("Sequence[Any]", await self._lists.run(query, {**filters, **window}))
 
     async def read_count(self, name: str, filters: Mapping[str, Any]) -> int:
         """Return the number of rows in a list; filters that are None do not apply."""
-        return int(await self._readers.run(count(self.statements[name], _given(filters)), filters))
+        return int(await self._lists.run(count(self.statements[name], _given(filters)), filters))
 
     def load_rows(
         self, name: str, keys: Sequence[Any], parameters: Parameters = (), columns: Columns | None = None
     ) -> asyncio.Future[Found]:
         """Return the rows of the keys of a statement, by key; `columns` are SQL expressions, None for all columns."""
         statement = self.statements[name]
-        return self._readers.load(statement.query if columns is None else rows(statement, columns), parameters, keys)
+        return self._lookups.load(statement.query if columns is None else rows(statement, columns), parameters, keys)
 
     def load_pages(
         self,
@@ -195,11 +202,11 @@ class Database:
         columns: Columns | None = None,
     ) -> asyncio.Future[Found]:
         """Return the rows of a page of the list of each parent, by parent."""
-        return self._readers.load(pages_by_parent(self.statements[name], bounds, columns), parameters, keys)
+        return self._lookups.load(pages_by_parent(self.statements[name], bounds, columns), parameters, keys)
 
     def load_counts(self, name: str, keys: Sequence[Any]) -> asyncio.Future[Found]:
         """Return a row with `count` for the list of each parent, by parent."""
-        return self._readers.load(counts_by_parent(self.statements[name]), (), keys)
+        return self._lookups.load(counts_by_parent(self.statements[name]), (), keys)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:

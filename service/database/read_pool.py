@@ -139,8 +139,17 @@ class ReadPool:
                 await reader.connection.close(timeout=5)
 
     def run(self, query: Query, parameters: Mapping[str, Any]) -> asyncio.Future[Any]:
-        """Run a query without keys."""
-        return self._wait_for(self._add(_Read(query, parameters, None)))
+        """Run a query without keys; equal ones that wait at the same time run once."""
+        try:
+            shared = query.sql, tuple(parameters.items())
+            read = self._shared.get(shared)
+        except TypeError:  # a parameter is a list
+            shared, read = None, None
+        if read is None:
+            read = self._add(_Read(query, parameters, None, shared))
+            if shared is not None:
+                self._shared[shared] = read
+        return self._wait_for(read)
 
     def load(self, query: Query, parameters: Parameters, keys: Sequence[Any]) -> asyncio.Future[Found]:
         """Return the rows of the keys, and perhaps those of other keys; `parameters` are the others of the query."""
@@ -174,7 +183,7 @@ class ReadPool:
         if not self._reads:
             return None
         read = self._reads.popleft()
-        if self._shared.get(read.shared) is read:
+        if read.shared is not None and self._shared.get(read.shared) is read:
             del self._shared[read.shared]
         return read
 

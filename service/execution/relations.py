@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from graphql import GraphQLError, get_nullable_type, is_non_null_type
 
-from service.compiler.kinds import ENTITIES, VIEWER, Computed, PageOf, Related, related_needs, value_of
+from service.compiler.kinds import ENTITIES, VIEWER, Computed, PageOf, Related, related_needs, value_of, values_of
 from service.compiler.plan import Field
 from service.errors import ApiError, ApiErrorCode
 from service.execution.levels import Levels, Object, Values
@@ -59,7 +59,7 @@ def _fill_count(levels: Levels, field: Field, out: Object, count: int) -> None:
 
 
 def _start_related(work: Work, levels: Levels, field: Field, kind: Related, rows: Rows, outs: Outs) -> None:  # noqa: PLR0917
-    keys = [value_of(row, kind.key) for row in rows]
+    keys = values_of(rows, kind.key)
     read = load_related(work.context, kind, keys, field.columns(next(iter(field.selections or ()))))
     work.later_for(field, outs, read, partial(_fill_related, work, levels, field, kind, keys, outs))
 
@@ -85,8 +85,8 @@ def _fill_related(  # noqa: PLR0917
 def _start_nodes(work: Work, levels: Levels, field: Field, kind: Related, rows: Rows, outs: Outs) -> None:  # noqa: PLR0917
     """Start a related row of any type, which the caller sees only under the rule of that type."""
     by_type: dict[str, list[tuple[str, Object]]] = {}
-    for row, out in zip(rows, outs, strict=True):
-        key, type_name = value_of(row, kind.key), value_of(row, kind.type or "")
+    types = values_of(rows, kind.type or "")
+    for key, type_name, out in zip(values_of(rows, kind.key), types, outs, strict=True):
         if key is not None and type_name in ENTITIES:
             by_type.setdefault(type_name, []).append((key, out))
     for type_name, pairs in by_type.items():
@@ -109,7 +109,7 @@ def _start_pages(work: Work, levels: Levels, field: Field, kind: PageOf, rows: R
     except GraphQLError as error:
         work.put(field, outs, error)
         return
-    keys = [value_of(row, kind.key) for row in rows]
+    keys = values_of(rows, kind.key)
     columns = next((layout.frozen() for layout in field.layouts.values()), None)
 
     def done(found: Mapping[str, Rows]) -> None:
@@ -133,7 +133,7 @@ class _Computation:
         )
         entity = ENTITIES[type(rows[0]).__name__]
         self._relations = {name: entity.relation(name) for name, _ in related_needs(kind)}
-        self._keys = {name: [value_of(row, kind.key) for row in rows] for name, kind in self._relations.items()}
+        self._keys = {name: values_of(rows, kind.key) for name, kind in self._relations.items()}
         self._found: dict[str, Mapping[str, Rows]] = {}
 
     def start(self) -> None:

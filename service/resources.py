@@ -7,13 +7,15 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import asyncpg
 import structlog
 
 from service.access.actor import system_actor
 from service.context import Resources
 from service.credentials.passwords import PasswordHasher, PasswordPolicy, password_problems
 from service.database import statements
-from service.database.connection import Database
+from service.database.connection import ANSWER_SECONDS, Database
+from service.database.servers import LOST
 from service.devices import device_name
 from service.identifiers import UsernamePolicy
 from service.settings import Settings
@@ -29,9 +31,16 @@ CLEAN_UPS = {
 log = structlog.get_logger("roster.clean_up")
 
 
-def database_of(settings: Settings, url: str) -> Database:
+def database_of(settings: Settings, url: str, *, answer_seconds: float = ANSWER_SECONDS) -> Database:
     """Return the database with all statements, not yet connected."""
-    return Database(url, statements.load(), readers=settings.readers, writers=settings.writers, names=settings.prepare)
+    return Database(
+        url,
+        statements.load(),
+        readers=settings.readers,
+        writers=settings.writers,
+        names=settings.prepare,
+        answer_seconds=answer_seconds,
+    )
 
 
 def password_policy(settings: Settings) -> PasswordPolicy:
@@ -49,6 +58,9 @@ async def opened(settings: Settings, url: str) -> AsyncIterator[Resources]:
     """Return the resources of a worker, with its connections."""
     database = database_of(settings, url)
     await database.connect()
+    # The first connection for the first request. Without a server, the worker responds with 503 until there is one.
+    with suppress(asyncpg.PostgresError, *LOST):
+        await database.read("ping")
     hasher = PasswordHasher(settings.hash_threads, settings.hash_queue)
     _warm_up(password_policy(settings))
     cleaner = asyncio.create_task(_clean_up_regularly(database))

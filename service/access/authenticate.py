@@ -15,7 +15,7 @@ import asyncpg
 from service.access.actor import Actor, KeyBounds, authority_of, rejected
 from service.credentials.tokens import TokenKind, digest, kind_of
 from service.database.connection import Database
-from service.database.read_pool import LOST
+from service.database.servers import LOST
 from service.errors import ApiErrorCode
 from service.networks import all_within
 

@@ -21,6 +21,7 @@ from service.settings import Settings, SettingsError
 from service.workers import AddressError
 
 T = TypeVar("T")
+ANSWER_SECONDS = 3_600  # a migration may rewrite a large table
 EXPECTED = (SettingsError, EmbeddedError, MigrationError, AddressError, MutationRejected, UnsuitableServerError)
 
 
@@ -62,7 +63,7 @@ def with_database(settings: Settings, work: Callable[[Database], Coroutine[Any, 
     """Run the work on a connected database, and return its result."""
 
     async def run(url: str) -> T:
-        database = database_of(settings, url)
+        database = database_of(settings, url, answer_seconds=ANSWER_SECONDS)
         await database.connect()
         try:
             await database.require_suitable()

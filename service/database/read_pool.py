@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeAlias
@@ -18,9 +18,9 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from service.database.rows import record_class
+from service.database.servers import LOST, Connection, Opened, Servers
 from service.database.statements import Query
 
-Connection: TypeAlias = "asyncpg.Connection[Any]"
 Found: TypeAlias = "Mapping[Any, Sequence[Any]]"  # rows by key
 Parameters: TypeAlias = tuple[tuple[str, Any], ...]
 
@@ -28,18 +28,8 @@ REPEATS = 5
 PREPARED = 256  # queries kept on a connection; filters and plans have many combinations
 COMMAND_SECONDS = 10  # for a server that does not answer
 MOST_KEYS = 1_000  # in one statement
-LOST = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.DatabaseDroppedError,
-    asyncpg.IdleSessionTimeoutError,
-    OSError,
-)
-# The server is not there: the caller must not wait for more of these
-HOPELESS = (TimeoutError, ConnectionRefusedError, FileNotFoundError)
+QUEUE_SECONDS = 10  # then a read that has not left fails, because the statements before it take too long
+CROWDED_SECONDS = 1  # no further connection is tried while the server accepts none, but others are open
 # A migration changed a table since the query was prepared: preparing it again fixes this. PostgreSQL reports it by the
 # plan, or by the number of columns that asyncpg expects.
 OUTDATED = (asyncpg.InvalidCachedStatementError, asyncpg.FeatureNotSupportedError, asyncpg.ProtocolViolationError)
@@ -95,6 +85,13 @@ class _Read:
     keys: dict[Any, None] | None  # None for a query without keys
     shared: Any = None  # by which later keys find it
     waiting: list[asyncio.Future[Any]] = field(default_factory=list)
+    repeats: int = 0
+    since: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+
+    def fail(self, error: Exception) -> None:
+        """Raise the error in everything that waits for the rows."""
+        for future in self.unanswered():
+            future.set_exception(error)
 
     def unanswered(self) -> list[asyncio.Future[Any]]:
         """Return what still waits; a caller may have been cancelled."""
@@ -104,30 +101,18 @@ class _Read:
 class ReadPool:
     """Held connections, each used by one statement at a time; the most recently used comes first."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        count: int,
-        init: Callable[[Any], Awaitable[None]],
-        settings: dict[str, str],
-        names: bool = True,
-    ) -> None:
-        self._url = url
-        self._init = init
+    def __init__(self, servers: Servers, *, count: int, settings: dict[str, str], names: bool = True) -> None:
+        self._servers = servers
         self._settings = settings
         self._names = names
-        self._count = count
-        self._idle: list[ReadConnection | None] = []
+        self._idle: list[ReadConnection | None] = [None] * count  # None is a connection that is not open
+        self._opened = Opened()
+        self._crowded_until = 0.0
         self._reads: deque[_Read] = deque()
         self._shared: dict[Any, _Read] = {}
         self._busy: set[asyncio.Task[None]] = set()
         self._scheduled = False
         self.runs = 0
-
-    async def open(self) -> None:
-        """Open one connection; the others are opened when they are first needed."""
-        self._idle = [None] * (self._count - 1) + [await self._connect()]
 
     async def close(self) -> None:
         """Wait for the reads in progress, and close every connection."""
@@ -136,6 +121,10 @@ class ReadPool:
         for reader in self._idle:
             if reader is not None:
                 await reader.connection.close(timeout=5)
+
+    def close_idle(self) -> None:
+        """Close the connections, because the server did not answer on another one; reads on them are repeated."""
+        self._opened.close_idle()
 
     def run(self, query: Query, parameters: Mapping[str, Any]) -> asyncio.Future[Any]:
         """Run a query without keys."""
@@ -152,10 +141,13 @@ class ReadPool:
 
     def _add(self, read: _Read) -> _Read:
         self._reads.append(read)
+        self._schedule()
+        return read
+
+    def _schedule(self) -> None:
         if not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._start)
-        return read
 
     @staticmethod
     def _wait_for(read: _Read) -> asyncio.Future[Any]:
@@ -165,72 +157,82 @@ class ReadPool:
 
     def _start(self) -> None:
         self._scheduled = False
-        while self._reads and self._idle:
+        while self._reads and self._idle and (self._idle[-1] is not None or self._may_connect()):
             task = asyncio.get_running_loop().create_task(self._work(self._idle.pop()))
             self._busy.add(task)
             task.add_done_callback(self._busy.discard)
 
+    def _may_connect(self) -> bool:
+        return asyncio.get_running_loop().time() >= self._crowded_until or not self._opened
+
     def _next(self) -> _Read | None:
-        if not self._reads:
-            return None
-        read = self._reads.popleft()
-        if self._shared.get(read.shared) is read:
-            del self._shared[read.shared]
-        return read
+        while self._reads:
+            read = self._reads.popleft()
+            if self._shared.get(read.shared) is read:
+                del self._shared[read.shared]
+            if asyncio.get_running_loop().time() - read.since < QUEUE_SECONDS:
+                return read
+            read.fail(TimeoutError("the reads before this one take too long"))
+        return None
 
     async def _work(self, reader: ReadConnection | None) -> None:
         """Run the waiting reads on one connection until none is left."""
         try:
             while (read := self._next()) is not None:
+                try:
+                    reader = _open(reader) or await self._connect()
+                except Exception as error:
+                    self._reads.appendleft(read)
+                    if self._opened:  # the open connections run this read, too
+                        self._crowded_until = asyncio.get_running_loop().time() + CROWDED_SECONDS
+                        return
+                    self._fail_all(error)
+                    continue
                 self.runs += 1
                 try:
-                    reader, result = await self._run(reader, read)
+                    result = await self._run(reader, read)
                 except Exception as error:
-                    if isinstance(error, TimeoutError) and reader is not None:
-                        reader.connection.terminate()  # the server does not answer
-                    reader = _open(reader)
-                    for future in read.unanswered():
-                        future.set_exception(error)
+                    self._repeat_or_fail(reader, read, error)
                 else:
                     for future in read.unanswered():
                         future.set_result(result)
         finally:
-            self._idle.append(_open(reader))
+            # Connections that are not open come last
+            self._idle.insert(0 if _open(reader) is None else len(self._idle), _open(reader))
+            if self._reads:
+                self._schedule()
 
-    async def _run(self, reader: ReadConnection | None, read: _Read) -> tuple[ReadConnection, Any]:
-        query, repeats = read.query, 0
+    async def _run(self, reader: ReadConnection, read: _Read) -> Any:
         parameters = read.parameters if read.keys is None else {**read.parameters, "keys": list(read.keys)}
-        arguments = [parameters[name] for name in query.parameters]
-        while True:
-            try:
-                reader = reader or await self._connect()
-                rows = await reader.run(query, arguments)
-                return reader, rows if read.keys is None else _by_key(rows)
-            except OUTDATED:
-                if repeats == REPEATS or reader is None:
-                    raise
-                reader.forget(query)
-            except LOST as error:
-                if repeats == REPEATS or isinstance(error, HOPELESS) or (reader and not reader.is_lost(error)):
-                    raise
-                if reader is not None:
-                    reader.connection.terminate()
-                reader = None
-            repeats += 1
+        rows = await reader.run(read.query, [parameters[name] for name in read.query.parameters])
+        return rows if read.keys is None else _by_key(rows)
+
+    def _repeat_or_fail(self, reader: ReadConnection, read: _Read, error: Exception) -> None:
+        outdated = isinstance(error, OUTDATED)
+        lost = not outdated and isinstance(error, LOST) and reader.is_lost(error)
+        if outdated:
+            reader.forget(read.query)
+        if lost:
+            reader.connection.terminate()
+        if isinstance(error, TimeoutError):
+            self.close_idle()  # the server does not answer, and will not on other connections
+        elif (lost or outdated) and read.repeats < REPEATS:
+            read.repeats += 1
+            self._reads.appendleft(read)
+            return
+        read.fail(error)
+
+    def _fail_all(self, error: Exception) -> None:
+        """Fail everything that waits, because no connection is open and none can be opened."""
+        reads, self._reads, self._shared = self._reads, deque(), {}
+        for read in reads:
+            read.fail(error)
 
     async def _connect(self) -> ReadConnection:
-        connection = await asyncpg.connect(
-            self._url,
-            server_settings=self._settings,
-            statement_cache_size=0,
-            command_timeout=COMMAND_SECONDS,
-            timeout=10,
+        connection = await self._servers.connect(
+            server_settings=self._settings, statement_cache_size=0, command_timeout=COMMAND_SECONDS
         )
-        try:
-            await self._init(connection)
-        except BaseException:
-            connection.terminate()
-            raise
+        self._opened.add(connection)
         return ReadConnection(connection, names=self._names)
 
 

@@ -14,8 +14,8 @@ from service.access.actor import system_actor
 from service.context import Resources
 from service.credentials.passwords import PasswordHasher, PasswordPolicy, password_problems
 from service.database import statements
-from service.database.connection import ANSWER_SECONDS, Database
-from service.database.servers import LOST
+from service.database.connection import Database
+from service.database.servers import ANSWER_SECONDS, LOST
 from service.devices import device_name
 from service.identifiers import UsernamePolicy
 from service.settings import Settings

@@ -28,7 +28,7 @@ from service.database.pages import (
 from service.database.read_pool import PREPARED, Found, Parameters, ReadPool
 from service.database.row_locks import CROWDED_MS, RowLocks
 from service.database.rows import Row, record_class
-from service.database.servers import Connection, Servers
+from service.database.servers import ANSWER_SECONDS, Connection, Servers
 from service.database.statements import Query, Statement
 from service.database.write_pool import WritePool
 from service.parsing import format_datetime
@@ -39,7 +39,6 @@ ENCODING = "UTF8"
 LETTER_CASE = "SELECT fold('MÜLLER IVAN') = 'müller ivan' AND fold(U&'\\0130') <> 'i' AND fold('ΟΔΟΣ') = fold('οδος')"
 STATEMENT_TIMEOUT_MS = 5_000
 LOCK_TIMEOUT_MS = 2_000  # others must not wait for long behind a row that another session holds
-ANSWER_SECONDS = 10  # for a server that does not answer
 CLOSE_SECONDS = 10  # for what is in progress; the process ends then, and the server notices
 # What the service relies on, whatever the database or its roles are configured to
 SESSION_SETTINGS = {

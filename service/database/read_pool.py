@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from service.database.rows import record_class
-from service.database.servers import LOST, Connection, Opened, Servers
+from service.database.servers import ANSWER_SECONDS, LOST, Connection, Opened, Servers
 from service.database.statements import Query
 
 Found: TypeAlias = "Mapping[Any, Sequence[Any]]"  # rows by key
@@ -26,7 +26,6 @@ Parameters: TypeAlias = tuple[tuple[str, Any], ...]
 
 REPEATS = 5
 PREPARED = 256  # queries kept on a connection; filters and plans have many combinations
-COMMAND_SECONDS = 10  # for a server that does not answer
 MOST_KEYS = 1_000  # in one statement
 QUEUE_SECONDS = 10  # then a read that has not left fails, because the statements before it take too long
 CROWDED_SECONDS = 1  # no further connection is tried while the server accepts none, but others are open
@@ -230,7 +229,7 @@ class ReadPool:
 
     async def _connect(self) -> ReadConnection:
         connection = await self._servers.connect(
-            server_settings=self._settings, statement_cache_size=0, command_timeout=COMMAND_SECONDS
+            server_settings=self._settings, statement_cache_size=0, command_timeout=ANSWER_SECONDS
         )
         self._opened.add(connection)
         return ReadConnection(connection, names=self._names)

@@ -29,6 +29,7 @@ LOST = (
 )
 CONNECT_SECONDS = 4  # for one server: a few round trips, with TLS
 RESTART_SECONDS = 2
+ANSWER_SECONDS = 7  # for a statement, which the server itself ends after 5 s; then the server does not answer
 PAUSE_SECONDS = 0.05
 # The server is not there, or is starting: it may be there in a moment
 STARTING = (

@@ -198,11 +198,12 @@ class Database:
         columns: Columns | None = None,
     ) -> asyncio.Future[Found]:
         """Return the rows of a page of the list of each parent, by parent."""
-        return self._readers.load(pages_by_parent(self.statements[name], bounds, columns), parameters, keys)
+        query = pages_by_parent(self.statements[name], bounds, columns)
+        return self._readers.load(query, parameters, keys, lists=True)
 
     def load_counts(self, name: str, keys: Sequence[Any]) -> asyncio.Future[Found]:
         """Return a row with `count` for the list of each parent, by parent."""
-        return self._readers.load(counts_by_parent(self.statements[name]), (), keys)
+        return self._readers.load(counts_by_parent(self.statements[name]), (), keys, lists=True)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 
 from service.database.connection import Database
 from service.database.pages import Bounds, Columns
-from service.database.read_pool import Found, Parameters
+from service.database.read_pool import CALLER, Found, Parameters
 
 Results: TypeAlias = dict[Any, asyncio.Future[Found]]
 
@@ -44,6 +44,7 @@ class Loaders:
     """The loaders of one HTTP request, shared by all operations of its batch."""
 
     def __init__(self, database: Database) -> None:
+        CALLER.set(self)
         self._database = database
         self._results: dict[Source, Results] = {}
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeAlias
@@ -32,6 +33,9 @@ CROWDED_SECONDS = 1  # no further connection is tried while the server accepts n
 # A migration changed a table since the query was prepared: preparing it again fixes this. PostgreSQL reports it by the
 # plan, or by the number of columns that asyncpg expects.
 OUTDATED = (asyncpg.InvalidCachedStatementError, asyncpg.FeatureNotSupportedError, asyncpg.ProtocolViolationError)
+
+# The HTTP request that reads, in all of its tasks: its lists leave a connection to other requests
+CALLER: ContextVar[object] = ContextVar("CALLER", default=None)
 
 
 class ReadConnection:
@@ -83,14 +87,10 @@ class _Read:
     parameters: Mapping[str, Any]
     keys: dict[Any, None] | None  # None for a query without keys
     shared: Any = None  # by which later keys find it
+    caller: object = None  # whose share it takes; None if it takes none
     waiting: list[asyncio.Future[Any]] = field(default_factory=list)
     repeats: int = 0
-    since: float = field(default_factory=lambda: asyncio.get_running_loop().time())
-
-    def fail(self, error: Exception) -> None:
-        """Raise the error in everything that waits for the rows."""
-        for future in self.unanswered():
-            future.set_exception(error)
+    since: float = 0.0  # the time at which it was added to the queue
 
     def unanswered(self) -> list[asyncio.Future[Any]]:
         """Return what still waits; a caller may have been cancelled."""
@@ -108,6 +108,9 @@ class ReadPool:
         self._opened = Opened()
         self._crowded_until = 0.0
         self._reads: deque[_Read] = deque()
+        self._share = max(1, count - 1)
+        self._lists: dict[object, int] = {}
+        self._later: dict[object, deque[_Read]] = {}
         self._shared: dict[Any, _Read] = {}
         self._busy: set[asyncio.Task[None]] = set()
         self._scheduled = False
@@ -121,27 +124,55 @@ class ReadPool:
             if reader is not None:
                 await reader.connection.close(timeout=5)
 
-    def close_idle(self) -> None:
-        """Close the connections, because the server did not answer on another one; reads on them are repeated."""
-        self._opened.close_idle()
-
     def run(self, query: Query, parameters: Mapping[str, Any]) -> asyncio.Future[Any]:
         """Run a query without keys."""
-        return self._wait_for(self._add(_Read(query, parameters, None)))
+        return self._wait_for(self._add(_Read(query, parameters, None, caller=CALLER.get())))
 
-    def load(self, query: Query, parameters: Parameters, keys: Sequence[Any]) -> asyncio.Future[Found]:
-        """Return the rows of the keys, and perhaps those of other keys; `parameters` are the others of the query."""
+    def load(
+        self, query: Query, parameters: Parameters, keys: Sequence[Any], *, lists: bool = False
+    ) -> asyncio.Future[Found]:
+        """Return the rows of the keys, and perhaps those of other keys; `parameters` are the others of the query.
+
+        `lists` says that each key has a list of rows, which takes longer.
+        """
         shared = (query.sql, parameters)
         read = self._shared.get(shared)
         if read is None or read.keys is None or len(read.keys) + len(keys) > MOST_KEYS:
-            read = self._shared[shared] = self._add(_Read(query, dict(parameters), {}, shared))
+            caller = CALLER.get() if lists else None
+            read = self._add(_Read(query, dict(parameters), {}, shared, caller))
         read.keys.update(dict.fromkeys(keys))  # type: ignore[union-attr]
         return self._wait_for(read)
 
     def _add(self, read: _Read) -> _Read:
+        """Add a read to the queue, or to the later ones of its caller, who has lists on all connections but one."""
+        if read.caller is not None:
+            count = self._lists.get(read.caller, 0)
+            if count >= self._share:
+                self._later.setdefault(read.caller, deque()).append(read)
+                return read
+            self._lists[read.caller] = count + 1
+        return self._queue(read)
+
+    def _queue(self, read: _Read) -> _Read:
+        read.since = asyncio.get_running_loop().time()
+        if read.shared is not None:
+            self._shared[read.shared] = read
         self._reads.append(read)
         self._schedule()
         return read
+
+    def _leave(self, read: _Read) -> None:
+        """Let the next read of the caller take the place of one that is answered."""
+        if read.caller is None:
+            return
+        later = self._later.get(read.caller)
+        if later:
+            self._queue(later.popleft())
+            return
+        self._later.pop(read.caller, None)
+        self._lists[read.caller] -= 1
+        if not self._lists[read.caller]:
+            del self._lists[read.caller]
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -171,7 +202,7 @@ class ReadPool:
                 del self._shared[read.shared]
             if asyncio.get_running_loop().time() - read.since < QUEUE_SECONDS:
                 return read
-            read.fail(TimeoutError("the reads before this one take too long"))
+            self._fail(read, TimeoutError("the reads before this one take too long"))
         return None
 
     async def _work(self, reader: ReadConnection | None) -> None:
@@ -195,6 +226,7 @@ class ReadPool:
                 else:
                     for future in read.unanswered():
                         future.set_result(result)
+                    self._leave(read)
         finally:
             # Connections that are not open come last
             self._idle.insert(0 if _open(reader) is None else len(self._idle), _open(reader))
@@ -214,18 +246,23 @@ class ReadPool:
         if lost:
             reader.connection.terminate()
         if isinstance(error, TimeoutError):
-            self.close_idle()  # the server does not answer, and will not on other connections
+            self._servers.close_idle()  # the server does not answer, and will not on other connections
         elif (lost or outdated) and read.repeats < REPEATS:
             read.repeats += 1
             self._reads.appendleft(read)
             return
-        read.fail(error)
+        self._fail(read, error)
+
+    def _fail(self, read: _Read, error: Exception) -> None:
+        for future in read.unanswered():
+            future.set_exception(error)
+        self._leave(read)
 
     def _fail_all(self, error: Exception) -> None:
         """Fail everything that waits, because no connection is open and none can be opened."""
-        reads, self._reads, self._shared = self._reads, deque(), {}
-        for read in reads:
-            read.fail(error)
+        self._shared.clear()
+        while self._reads:
+            self._fail(self._reads.popleft(), error)
 
     async def _connect(self) -> ReadConnection:
         connection = await self._servers.connect(

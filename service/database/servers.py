@@ -42,6 +42,27 @@ STARTING = (
 UNREACHABLE = (*STARTING, asyncpg.TargetServerAttributeNotMatched, OSError)
 
 
+class Opened:
+    """The open connections of a pool."""
+
+    def __init__(self) -> None:
+        self._connections: WeakSet[Connection] = WeakSet()
+
+    def add(self, connection: Connection) -> Connection:
+        """Return the connection, which is known from now on."""
+        self._connections.add(connection)
+        return connection
+
+    def __bool__(self) -> bool:
+        return any(not connection.is_closed() for connection in self._connections)
+
+    def close_idle(self) -> None:
+        """Close the connections on which no transaction is open, so that others take their place."""
+        for connection in list(self._connections):
+            if not connection.is_closed() and not connection.is_in_transaction():
+                connection.terminate()
+
+
 class Servers:
     """Opens the connections of a process; `init` prepares each of them."""
 
@@ -51,6 +72,7 @@ class Servers:
         self._servers = servers(url)
         self._first = 0
         self._failing_since: float | None = None
+        self._opened = Opened()
 
     async def connect(self, **options: Any) -> Connection:
         """Return a new connection. Raise what asyncpg raises, and TimeoutError if no server answers."""
@@ -65,7 +87,11 @@ class Servers:
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
                 self._failing_since = None
-                return connection
+                return self._opened.add(connection)
+
+    def close_idle(self) -> None:
+        """Close the connections of all pools, because the server did not answer on one; reads on them are repeated."""
+        self._opened.close_idle()
 
     async def _try_each(self, options: dict[str, Any]) -> Connection:
         last: Exception | None = None
@@ -93,24 +119,3 @@ class Servers:
                 connection.terminate()
                 raise
         return connection
-
-
-class Opened:
-    """The open connections of a pool."""
-
-    def __init__(self) -> None:
-        self._connections: WeakSet[Connection] = WeakSet()
-
-    def add(self, connection: Connection) -> Connection:
-        """Return the connection, which is known from now on."""
-        self._connections.add(connection)
-        return connection
-
-    def __bool__(self) -> bool:
-        return any(not connection.is_closed() for connection in self._connections)
-
-    def close_idle(self) -> None:
-        """Close the connections on which no transaction is open, so that others take their place."""
-        for connection in list(self._connections):
-            if not connection.is_closed() and not connection.is_in_transaction():
-                connection.terminate()

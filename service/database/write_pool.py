@@ -83,7 +83,7 @@ class WritePool:
                 await transaction.commit()
             except TimeoutError:  # the server does not answer, and will not on other connections
                 _terminate(connection)
-                self._opened.close_idle()
+                self._servers.close_idle()
                 raise
             except asyncpg.ReadOnlySQLTransactionError:
                 self._replace(connection)
@@ -111,7 +111,7 @@ class WritePool:
                 except LOST as error:
                     _terminate(connection)
                     if isinstance(error, TimeoutError):
-                        self._opened.close_idle()
+                        self._servers.close_idle()
                     if isinstance(error, TimeoutError) or repeats == self._count:
                         raise
                 else:

@@ -81,6 +81,7 @@ class Embedded:
         self.url = url
         self._server = server
         self._database = database
+        self._killed = False  # and not started again since; a failed start removes the pid file
         self._in_use: int | None = in_use
 
     def restart_if_killed(self) -> None:
@@ -90,10 +91,12 @@ class Embedded:
         """
         with _opened(self._server.folder / "start.lock") as start_lock:
             fcntl.flock(start_lock, fcntl.LOCK_EX)
-            if self._server.was_killed():
+            self._killed = self._killed or self._server.was_killed()
+            if self._killed:
                 started = time.monotonic()
                 logger.error("the database in %s was killed, and is started again", self._server.folder)
                 self._server.ensure_running(self._database)
+                self._killed = False
                 logger.warning("the database runs again after %.1f s", time.monotonic() - started)
 
     def close(self) -> None:

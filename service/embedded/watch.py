@@ -37,6 +37,6 @@ def _watch(server: Embedded, ended: threading.Event) -> None:
             server.restart_if_killed()
         except (EmbeddedError, OSError, subprocess.SubprocessError) as error:
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-            logger.error("the database could not be started again, the next attempt is in %.0f s: %s", pause, error)
+            logger.error("the database could not be started again, the next attempt is in %.1f s: %s", pause, error)
         else:
             pause = INTERVAL_SECONDS

@@ -39,7 +39,8 @@ class Settings(BaseSettings):
     ] = "auto"
     data_dir: Annotated[Path, Field(description="Folder of the embedded PostgreSQL")] = Path(".data")
     database_url: Annotated[
-        SecretStr | None, Field(description="PostgreSQL 15 or newer; without it, an embedded server is started")
+        SecretStr | None,
+        Field(description="PostgreSQL 15 or newer, several servers as host1:5432,host2:5432; default: an embedded one"),
     ] = None
     graphiql: Annotated[bool, Field(description="Serve GraphiQL to browsers at /graphql")] = True
     hash_queue: Annotated[int, Field(ge=1, description="Password hashes that may wait; more are rejected")] = 512

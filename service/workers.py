@@ -15,6 +15,7 @@ from service.settings import Settings
 
 GRACE_SECONDS = 10
 BACKLOG = 2048
+HEALTH_CHECK_SECONDS = 30  # then a worker is replaced; on a busy machine one that starts does not answer within seconds
 
 
 class AddressError(Exception):
@@ -61,6 +62,7 @@ def serve(settings: Settings, url: str, listener: socket.socket) -> None:
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=HEALTH_CHECK_SECONDS,
     )
     server = uvicorn.Server(config)
     # After a graceful stop, uvicorn raises the signal again; ignore it, so that the exit code is 0

@@ -216,7 +216,11 @@ class ReadPool:
                     if self._opened:  # the open connections run this read, too
                         self._crowded_until = asyncio.get_running_loop().time() + CROWDED_SECONDS
                         return
-                    self._fail_all(error)
+                    if isinstance(error, asyncpg.TooManyConnectionsError) and read.repeats < REPEATS:
+                        read.repeats += 1
+                        await self._servers.make_room()
+                    else:
+                        self._fail_all(error)
                     continue
                 self.runs += 1
                 try:

@@ -56,11 +56,11 @@ class Opened:
     def __bool__(self) -> bool:
         return any(not connection.is_closed() for connection in self._connections)
 
-    def close_idle(self) -> None:
-        """Close the connections on which no transaction is open, so that others take their place."""
-        for connection in list(self._connections):
-            if not connection.is_closed() and not connection.is_in_transaction():
-                connection.terminate()
+    def close_idle(self, most: int | None = None) -> None:
+        """Close the connections on which no transaction is open, or some of them, so that others take their place."""
+        opened = [connection for connection in self._connections if not connection.is_closed()]
+        for connection in [connection for connection in opened if not connection.is_in_transaction()][:most]:
+            connection.terminate()
 
 
 class Servers:
@@ -92,6 +92,11 @@ class Servers:
     def close_idle(self) -> None:
         """Close the connections of all pools, because the server did not answer on one; reads on them are repeated."""
         self._opened.close_idle()
+
+    async def make_room(self) -> None:
+        """Close a connection, because the server accepts no further one and a pool has none."""
+        self._opened.close_idle(1)
+        await asyncio.sleep(PAUSE_SECONDS)
 
     async def _try_each(self, options: dict[str, Any]) -> Connection:
         last: Exception | None = None

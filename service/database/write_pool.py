@@ -94,9 +94,10 @@ class WritePool:
             try:
                 connection = await stack.enter_async_context(self._pool.connection())
             except asyncpg.TooManyConnectionsError:
-                if not self._opened:
-                    raise
-                await asyncio.sleep(PAUSE_SECONDS)  # one of those that are open becomes free
+                if self._opened:
+                    await asyncio.sleep(PAUSE_SECONDS)  # until one of them is free
+                else:
+                    await self._servers.make_room()
             else:
                 return cast("Connection", connection.raw_connection)
 

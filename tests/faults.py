@@ -1,4 +1,4 @@
-"""Faults between the service and its PostgreSQL: a proxy that freezes, refuses, or loses an answer."""
+"""Faults between the service and its PostgreSQL: a proxy that freezes, goes away, or loses an answer."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Proxy:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
-    async def refuse(self) -> None:
-        """Close every connection, and refuse new ones."""
+    async def leave(self) -> None:
+        """Close every connection, and accept no new ones."""
         if self._server is not None:
             self._server.close()
         for task in self._tasks:
@@ -109,7 +109,7 @@ async def proxies(database_url: str, count: int = 1) -> AsyncIterator[tuple[list
     finally:
         for proxy in found:
             proxy.thaw()
-            await proxy.refuse()
+            await proxy.leave()
 
 
 @asynccontextmanager

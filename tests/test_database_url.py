@@ -1,4 +1,4 @@
-"""The forms of a database URL: which servers it names, and what a wrong one is told."""
+"""The forms of a database URL: which servers it names, and the reason for which a wrong one is rejected."""
 
 from __future__ import annotations
 

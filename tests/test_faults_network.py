@@ -84,7 +84,7 @@ async def test_a_frozen_server_is_left_for_the_next_one_of_the_url(database_url:
         for number in range(10):
             assert codes(await post(client, PLAN, root, f"p{number}")) == []
         first.thaw()
-        await second.refuse()
+        await second.leave()
         assert (await post(client, ME, root)).json() == {"data": {"me": {"username": "root"}}}
         assert codes(await post(client, PLAN, root, "again")) == []
 
@@ -102,7 +102,7 @@ async def test_a_restart_of_the_server_is_a_delay_and_not_an_error(proxied: tupl
     readers = [asyncio.create_task(read()) for _ in range(8)]
     for down in (0.3, 0.6):
         await asyncio.sleep(0.2)
-        await proxy.refuse()
+        await proxy.leave()
         write = asyncio.create_task(post(client, PLAN, root, f"{down}"))
         await asyncio.sleep(down)
         await proxy.listen()
@@ -137,8 +137,8 @@ async def test_a_server_that_was_read_only_is_written_to_again(
     await in_maintenance(server_url, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     async with session(database_url) as outside:
         await outside.execute(KILL)
-    refused = await asyncio.gather(*(post(client, PLAN, root, f"p{number}") for number in range(8)))
-    assert {tuple(codes(response)) for response in refused} == {("UNAVAILABLE",)}
+    denied = await asyncio.gather(*(post(client, PLAN, root, f"p{number}") for number in range(8)))
+    assert {tuple(codes(response)) for response in denied} == {("UNAVAILABLE",)}
     assert (await post(client, ME, root)).json() == {"data": {"me": {"username": "root"}}}
     await in_maintenance(server_url, f"ALTER DATABASE {name} RESET default_transaction_read_only")
 
@@ -184,8 +184,7 @@ async def test_a_write_whose_commit_was_not_answered_can_be_repeated_with_its_ke
     assert len(found) == 1
 
 
-async def test_connections_of_a_dead_role_are_reported(database_url: str, root: Person) -> None:
-    """A server that is there, but rejects the service, is reported at once."""
+async def test_a_server_that_rejects_the_service_is_reported_at_once(database_url: str, root: Person) -> None:
     async with opened_client(Settings(), database_url.replace("roster@", "nobody@")) as client:
         response, taken = await seconds(post(client, ME, root))
         assert (response.status_code, codes(response)) == (503, ["UNAVAILABLE"])

@@ -65,7 +65,7 @@ async def test_no_writer_and_no_write_is_lost_when_connections_end(database_url:
             ended = 0
             while ended < TIMES:
                 await asyncio.sleep(0.05)
-                # Those amid a transaction
+                # Those in a transaction
                 ended += bool(await outside.fetch(f"{KILL} AND state <> 'idle'"))
             running = False
             await asyncio.gather(*writers)
@@ -171,7 +171,7 @@ def wait_for(check: Callable[[], bool], seconds: float = 60) -> None:
 
 async def test_a_worker_starts_without_a_database_and_serves_when_it_is_there(database_url: str, root: Person) -> None:
     async with proxies(database_url) as ([proxy], url):
-        await proxy.refuse()
+        await proxy.leave()
         async with opened_client(Settings(), url) as client:
             headers = {"authorization": f"Bearer {root.token}"}
             response = await client.http.post("/graphql", json={"query": "{ me { username } }"}, headers=headers)

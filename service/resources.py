@@ -85,7 +85,7 @@ async def _clean_up_regularly(database: Database) -> None:
     await asyncio.sleep(random.uniform(1, CLEAN_UP_SECONDS))  # noqa: S311  (not a secret)
     while True:
         try:
-            await clean_up(database)
+            await asyncio.create_task(clean_up(database))  # a transaction belongs to its task, also if it fails
         except Exception as error:  # the next round tries again
             log.warning("clean-up failed", error=type(error).__name__)
         await asyncio.sleep(CLEAN_UP_SECONDS)

@@ -136,9 +136,9 @@ class ReadPool:
         `lists` says that each key has a list of rows, which takes longer.
         """
         shared = (query.sql, parameters)
-        read = self._shared.get(shared)
+        caller = CALLER.get() if lists else None
+        read = self._shared.get(shared) or self._shared.get((caller, shared))
         if read is None or read.keys is None or len(read.keys) + len(keys) > MOST_KEYS:
-            caller = CALLER.get() if lists else None
             read = self._add(_Read(query, dict(parameters), {}, shared, caller))
         read.keys.update(dict.fromkeys(keys))  # type: ignore[union-attr]
         return self._wait_for(read)
@@ -149,6 +149,8 @@ class ReadPool:
             count = self._lists.get(read.caller, 0)
             if count >= self._share:
                 self._later.setdefault(read.caller, deque()).append(read)
+                if read.shared is not None:
+                    self._shared[read.caller, read.shared] = read
                 return read
             self._lists[read.caller] = count + 1
         return self._queue(read)
@@ -167,7 +169,10 @@ class ReadPool:
             return
         later = self._later.get(read.caller)
         if later:
-            self._queue(later.popleft())
+            following = later.popleft()
+            if self._shared.get((read.caller, following.shared)) is following:
+                del self._shared[read.caller, following.shared]
+            self._queue(following)
             return
         self._later.pop(read.caller, None)
         self._lists[read.caller] -= 1

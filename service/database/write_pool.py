@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any, cast
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeAlias, cast
 
 import asyncpg
 import databases
 
 from service.database.servers import LOST, PAUSE_SECONDS, Connection, Opened, Servers
 
+Held: TypeAlias = databases.core.Connection
 ACQUIRE_SECONDS = 30  # a burst of a thousand writes is served in turn
 READ_ONLY_SECONDS = 1  # a server that accepted no writes may accept them after this time
 
@@ -62,62 +63,64 @@ class WritePool:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Return a connection. TimeoutError if none becomes free."""
-        async with AsyncExitStack() as stack:
-            async with asyncio.timeout(ACQUIRE_SECONDS):
-                connection = await self._acquire(stack)
-            yield connection
+        held = await self._acquire()
+        try:
+            yield cast("Connection", held.raw_connection)
+        finally:
+            await held.__aexit__()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Return a connection with a transaction that commits at the end of the block, and rolls back if it raises."""
         # Not the transaction of `databases`: if it loses its connection, it never returns it to the pool
-        async with AsyncExitStack() as stack:
-            connection, transaction = await self._begin(stack)
+        held, connection, transaction = await self._begin()
+        try:
             try:
+                yield connection
+            except BaseException as error:
+                if not isinstance(error, TimeoutError):
+                    await transaction.rollback()
+                raise
+            await transaction.commit()
+        except TimeoutError:  # the server does not answer, and will not on other connections
+            _terminate(connection)
+            self._servers.close_idle()
+            raise
+        except asyncpg.ReadOnlySQLTransactionError:
+            self._replace(connection)
+            raise
+        finally:
+            await held.__aexit__()
+
+    async def _acquire(self) -> Held:
+        async with asyncio.timeout(ACQUIRE_SECONDS):
+            while True:
                 try:
-                    yield connection
-                except BaseException as error:
-                    if not isinstance(error, TimeoutError):
-                        await transaction.rollback()
-                    raise
-                await transaction.commit()
-            except TimeoutError:  # the server does not answer, and will not on other connections
-                _terminate(connection)
-                self._servers.close_idle()
-                raise
-            except asyncpg.ReadOnlySQLTransactionError:
-                self._replace(connection)
-                raise
+                    return await self._pool.connection().__aenter__()
+                except asyncpg.TooManyConnectionsError:
+                    if not self._opened:
+                        await self._servers.make_room()
+                await asyncio.sleep(PAUSE_SECONDS)  # until one of those that are open is free
 
-    async def _acquire(self, stack: AsyncExitStack) -> Connection:
-        while True:
-            try:
-                connection = await stack.enter_async_context(self._pool.connection())
-            except asyncpg.TooManyConnectionsError:
-                if self._opened:
-                    await asyncio.sleep(PAUSE_SECONDS)  # until one of them is free
-                else:
-                    await self._servers.make_room()
-            else:
-                return cast("Connection", connection.raw_connection)
-
-    async def _begin(self, stack: AsyncExitStack) -> tuple[Connection, Any]:
-        """Return a connection, which the stack releases, with a transaction on it."""
+    async def _begin(self) -> tuple[Held, Connection, Any]:
+        """Return what holds a connection, the connection, and a transaction on it."""
         for repeats in range(self._count + 1):
-            async with AsyncExitStack() as attempt:
-                connection = await attempt.enter_async_context(self.connection())
-                transaction = connection.transaction()
-                try:
-                    await transaction.start()
-                except LOST as error:
+            held = await self._acquire()
+            connection = cast("Connection", held.raw_connection)
+            transaction = connection.transaction()
+            try:
+                await transaction.start()
+            except BaseException as error:
+                lost, silent = isinstance(error, LOST), isinstance(error, TimeoutError)
+                if lost:
                     _terminate(connection)
-                    if isinstance(error, TimeoutError):
-                        self._servers.close_idle()
-                    if isinstance(error, TimeoutError) or repeats == self._count:
-                        raise
-                else:
-                    stack.push_async_exit(attempt.pop_all())
-                    return connection, transaction
+                await held.__aexit__()
+                if silent:
+                    self._servers.close_idle()
+                if not lost or silent or repeats == self._count:
+                    raise
+            else:
+                return held, connection, transaction
         raise AssertionError("the last repetition returns or raises")
 
     def _replace(self, connection: Connection) -> None:

@@ -19,7 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from service import graphiql, logs, settings
 from service.context import info_of
-from service.database.read_pool import LOST
+from service.database.servers import LOST
 from service.execution.engine import Engine
 from service.http.endpoint import RETRY_SECONDS, Endpoint
 from service.http.limits import TOO_LARGE, exceeds_limits

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import asyncpg
 import structlog
 
 from service.access.actor import system_actor
@@ -14,6 +15,7 @@ from service.context import Resources
 from service.credentials.passwords import PasswordHasher, PasswordPolicy, password_problems
 from service.database import statements
 from service.database.connection import Database
+from service.database.servers import ANSWER_SECONDS, LOST
 from service.devices import device_name
 from service.identifiers import UsernamePolicy
 from service.settings import Settings
@@ -29,9 +31,16 @@ CLEAN_UPS = {
 log = structlog.get_logger("roster.clean_up")
 
 
-def database_of(settings: Settings, url: str) -> Database:
+def database_of(settings: Settings, url: str, *, answer_seconds: float = ANSWER_SECONDS) -> Database:
     """Return the database with all statements, not yet connected."""
-    return Database(url, statements.load(), readers=settings.readers, writers=settings.writers, names=settings.prepare)
+    return Database(
+        url,
+        statements.load(),
+        readers=settings.readers,
+        writers=settings.writers,
+        names=settings.prepare,
+        answer_seconds=answer_seconds,
+    )
 
 
 def password_policy(settings: Settings) -> PasswordPolicy:
@@ -49,6 +58,9 @@ async def opened(settings: Settings, url: str) -> AsyncIterator[Resources]:
     """Return the resources of a worker, with its connections."""
     database = database_of(settings, url)
     await database.connect()
+    # The first connection for the first request. Without a server, the worker responds with 503 until there is one.
+    with suppress(asyncpg.PostgresError, *LOST):
+        await database.read("ping")
     hasher = PasswordHasher(settings.hash_threads, settings.hash_queue)
     _warm_up(password_policy(settings))
     cleaner = asyncio.create_task(_clean_up_regularly(database))
@@ -73,7 +85,7 @@ async def _clean_up_regularly(database: Database) -> None:
     await asyncio.sleep(random.uniform(1, CLEAN_UP_SECONDS))  # noqa: S311  (not a secret)
     while True:
         try:
-            await clean_up(database)
+            await asyncio.create_task(clean_up(database))  # a transaction belongs to its task, also if it fails
         except Exception as error:  # the next round tries again
             log.warning("clean-up failed", error=type(error).__name__)
         await asyncio.sleep(CLEAN_UP_SECONDS)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service import limits
 from service.credentials.passwords import PasswordPolicy, password_problems
+from service.database_url import servers
 from service.identifiers import email_problems
 
 PASSWORD_RULES = {"password_min_length", "password_min_score"}
@@ -39,7 +39,8 @@ class Settings(BaseSettings):
     ] = "auto"
     data_dir: Annotated[Path, Field(description="Folder of the embedded PostgreSQL")] = Path(".data")
     database_url: Annotated[
-        SecretStr | None, Field(description="PostgreSQL 15 or newer; without it, an embedded server is started")
+        SecretStr | None,
+        Field(description="PostgreSQL 15 or newer, several servers as host1:5432,host2:5432; default: an embedded one"),
     ] = None
     graphiql: Annotated[bool, Field(description="Serve GraphiQL to browsers at /graphql")] = True
     hash_queue: Annotated[int, Field(ge=1, description="Password hashes that may wait; more are rejected")] = 512
@@ -96,11 +97,7 @@ class Settings(BaseSettings):
             return None
         if not value.get_secret_value().startswith(schemes):
             raise ValueError("must begin with postgresql://")
-        try:
-            _ = urlsplit(value.get_secret_value()).port
-        except ValueError:
-            # SECURITY: the reason would quote a part of the password
-            raise ValueError("is not a URL; write / : @ in a password as %2F %3A %40") from None
+        servers(value.get_secret_value())
         return value
 
     @field_validator("username_min_length")

@@ -8,16 +8,22 @@ import signal
 import socket
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from service.settings import Settings
 
 GRACE_SECONDS = 10
 BACKLOG = 2048
+HEALTH_CHECK_SECONDS = 30  # then a worker is replaced; on a busy machine one that starts does not answer within seconds
 
 
 class AddressError(Exception):
     """The service cannot listen on the address; the message is one line."""
+
+
+class WorkerError(Exception):
+    """A worker cannot start; the message is one line."""
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -37,7 +43,10 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 def serve(settings: Settings, url: str, listener: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT, and then wait at most GRACE_SECONDS for the requests in progress."""
+    """Serve until SIGTERM or SIGINT, and then wait at most GRACE_SECONDS for the requests in progress.
+
+    Raise WorkerError if a worker cannot start.
+    """
     # Workers are new processes, which read their settings from the environment
     os.environ["ROSTER_DATABASE_URL"] = url
     config = uvicorn.Config(
@@ -54,6 +63,7 @@ def serve(settings: Settings, url: str, listener: socket.socket) -> None:
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=HEALTH_CHECK_SECONDS,
     )
     server = uvicorn.Server(config)
     # After a graceful stop, uvicorn raises the signal again; ignore it, so that the exit code is 0
@@ -61,8 +71,11 @@ def serve(settings: Settings, url: str, listener: socket.socket) -> None:
         signal.signal(name, _ignore)
     if settings.workers == 1:
         server.run(sockets=[listener])
-    else:
-        Multiprocess(config, sockets=[listener]).run()
+        return
+    supervisor = Multiprocess(config, sockets=[listener])
+    supervisor.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+        raise WorkerError("a worker could not start; its log has the reason")
 
 
 def _ignore(_number: int, _frame: object) -> None:

@@ -92,7 +92,7 @@ def running_service(*arguments: str, **settings: str) -> Iterator[ServiceProcess
         process.stdout.close()
 
 
-def wait_until_ready(url: str, seconds: float = 30) -> None:
+def wait_until_ready(url: str, seconds: float = 60) -> None:
     """Wait until /health/ready returns 200."""
     deadline = time.monotonic() + seconds
     while True:

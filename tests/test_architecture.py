@@ -51,7 +51,7 @@ LAYERS = (
     ("logs",),
     ("settings",),
     ("embedded.", "graphiql"),
-    ("credentials.", "devices", "identifiers", "inputs", "networks"),
+    ("credentials.", "database_url", "devices", "identifiers", "inputs", "networks"),
     ("parsing",),
     ("errors",),
     ("limits",),

@@ -103,7 +103,18 @@ async def test_a_key_of_the_wrong_type_affects_no_later_request(client: Client, 
 
 
 async def test_a_cancelled_request_does_not_cancel_the_others(client: Client, alice: Person) -> None:
+    requests = [Loaders(client.resources.database) for _ in range(2)]
+    cancelled, other = (asyncio.ensure_future(loaders.one("users_by_id", alice.id)) for loaders in requests)
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    assert (await other).username == "alice"
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+
+
+async def test_a_field_that_graphql_core_cancels_does_not_cancel_the_others(client: Client, alice: Person) -> None:
     loaders = Loaders(client.resources.database)
+    loaders.shielded = True
     cancelled, other = (asyncio.ensure_future(loaders.one("users_by_id", alice.id)) for _ in range(2))
     await asyncio.sleep(0)
     cancelled.cancel()

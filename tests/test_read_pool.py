@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from service.database.connection import Database
-from service.database.read_pool import PREPARED
+from service.database.read_connection import PREPARED
 from service.database.statements import Statement
 from service.settings import Settings
 from tests.conftest import Client, Person

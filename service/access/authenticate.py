@@ -6,6 +6,7 @@ suspension counts from the next request on every worker.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
@@ -15,11 +16,12 @@ import asyncpg
 from service.access.actor import Actor, KeyBounds, authority_of, rejected
 from service.credentials.tokens import TokenKind, digest, kind_of
 from service.database.connection import Database
-from service.database.read_pool import LOST
+from service.database.servers import LOST
 from service.errors import ApiErrorCode
 from service.networks import all_within
 
 Run: TypeAlias = Callable[..., Awaitable[Any]]
+USE_SECONDS = 1  # reads do not wait for a connection for writes
 INVALID_CREDENTIAL = "The session or API key is not valid. Sign in again."
 
 
@@ -44,7 +46,7 @@ async def authenticate(database: Database, token: str, *, ip: str | None, sessio
     if actor.rejection is None and row["stale"]:
         # A read must not fail because the database cannot be written at the moment
         with suppress(asyncpg.PostgresError, *LOST):
-            async with database.transaction() as transaction:
+            async with asyncio.timeout(USE_SECONDS), database.transaction() as transaction:
                 if kind is TokenKind.SESSION:
                     await transaction.run("record_session_use", id=actor.session_id, idle=float(session_idle))
                 else:

@@ -13,7 +13,7 @@ import asyncpg
 
 from service.database import migrations
 from service.database.connection import ENCODING, OLDEST_VERSION, Database
-from service.database.read_pool import Connection
+from service.database.servers import Connection
 from service.resources import database_of
 from service.schema import ORDERS
 from service.settings import Settings

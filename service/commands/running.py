@@ -15,13 +15,23 @@ from service.database.connection import Database, UnsuitableServerError
 from service.database.migrations import MigrationError
 from service.embedded.account import EmbeddedError
 from service.embedded.server import start
+from service.embedded.watch import watched
 from service.errors import MutationRejected
 from service.resources import database_of
 from service.settings import Settings, SettingsError
-from service.workers import AddressError
+from service.workers import AddressError, WorkerError
 
 T = TypeVar("T")
-EXPECTED = (SettingsError, EmbeddedError, MigrationError, AddressError, MutationRejected, UnsuitableServerError)
+ANSWER_SECONDS = 3_600  # a migration may rewrite a large table
+EXPECTED = (
+    AddressError,
+    EmbeddedError,
+    MigrationError,
+    MutationRejected,
+    SettingsError,
+    UnsuitableServerError,
+    WorkerError,
+)
 
 
 class CommandError(click.ClickException):
@@ -46,14 +56,18 @@ def one_line_errors() -> Iterator[None]:
 
 @contextmanager
 def database_url(settings: Settings) -> Iterator[str]:
-    """Yield the URL of the configured database, or of the embedded one, which is released at the end of the block."""
+    """Yield the URL of the configured database, or of the embedded one.
+
+    The embedded server is started again if it is killed, and released at the end of the block.
+    """
     url = settings.postgresql_url
     if url is not None:
         yield url
         return
     embedded = start(settings.data_dir)
     try:
-        yield embedded.url
+        with watched(embedded):
+            yield embedded.url
     finally:
         embedded.close()
 
@@ -62,7 +76,7 @@ def with_database(settings: Settings, work: Callable[[Database], Coroutine[Any, 
     """Run the work on a connected database, and return its result."""
 
     async def run(url: str) -> T:
-        database = database_of(settings, url)
+        database = database_of(settings, url, answer_seconds=ANSWER_SECONDS)
         await database.connect()
         try:
             await database.require_suitable()

@@ -1,7 +1,6 @@
-"""PostgreSQL: named statements, reads on held connections, writes in transactions.
+"""PostgreSQL: named statements, reads on held connections (see `read_pool`), writes in transactions (see `write_pool`).
 
-Reads use asyncpg directly (see `read_pool`). Writes, migrations, and commands use `databases`, in this module only. A
-transaction belongs to one asyncio task.
+A transaction belongs to one asyncio task.
 """
 
 from __future__ import annotations
@@ -9,11 +8,10 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, cast
 
 import asyncpg
-import databases
 import orjson
 
 from service.database.pages import (
@@ -27,9 +25,13 @@ from service.database.pages import (
     rows,
     variants,
 )
-from service.database.read_pool import PREPARED, Connection, Found, Parameters, ReadPool
+from service.database.read_connection import PREPARED
+from service.database.read_pool import Found, Parameters, ReadPool
+from service.database.row_locks import CROWDED_MS, RowLocks
 from service.database.rows import Row, record_class
+from service.database.servers import ANSWER_SECONDS, Connection, Servers
 from service.database.statements import Query, Statement
+from service.database.write_pool import WritePool
 from service.parsing import format_datetime
 
 OLDEST_VERSION = 15
@@ -38,8 +40,6 @@ ENCODING = "UTF8"
 LETTER_CASE = "SELECT fold('MÜLLER IVAN') = 'müller ivan' AND fold(U&'\\0130') <> 'i' AND fold('ΟΔΟΣ') = fold('οδος')"
 STATEMENT_TIMEOUT_MS = 5_000
 LOCK_TIMEOUT_MS = 2_000  # others must not wait for long behind a row that another session holds
-COMMAND_SECONDS = 60  # for a server that does not answer; migrations and the seed have long statements
-ACQUIRE_SECONDS = 30  # a burst of a thousand writes is served in turn
 CLOSE_SECONDS = 10  # for what is in progress; the process ends then, and the server notices
 # What the service relies on, whatever the database or its roles are configured to
 SESSION_SETTINGS = {
@@ -81,21 +81,28 @@ async def codecs(connection: Any) -> None:
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_json, decoder=orjson.loads, format="text")
 
 
-async def _keep_session(_connection: Any) -> None:
-    """Reset nothing on release, because nothing sets session state (only SET LOCAL and transaction-level locks)."""
-
-
 class Transaction:
     """Named statements inside one transaction."""
 
-    def __init__(self, connection: Connection, statements: Mapping[str, Statement]) -> None:
+    def __init__(
+        self, connection: Connection, statements: Mapping[str, Statement], locks: RowLocks | None = None
+    ) -> None:
         self.connection = connection
         self.statements = statements
+        self._locks = locks
 
     async def run(self, name: str, /, **parameters: Any) -> Any:
         """Run a statement; its cardinality decides the result: a row or None, rows, a value, or nothing."""
-        query = self.statements[name].query
-        arguments = [parameters[parameter] for parameter in query.parameters]
+        statement = self.statements[name]
+        arguments = [parameters[parameter] for parameter in statement.query.parameters]
+        if self._locks is None or not statement.locks_rows:
+            return await self._run(statement.query, arguments)
+        with self._locks.waiting((name, *map(str, arguments))) as crowded:
+            if crowded:
+                await self.connection.execute(f"SET LOCAL lock_timeout = {CROWDED_MS}")
+            return await self._run(statement.query, arguments)
+
+    async def _run(self, query: Query, arguments: Sequence[Any]) -> Any:
         if query.cardinality == "many":
             return await self.connection.fetch(query.sql, *arguments, record_class=record_class(query.row))
         if query.cardinality == "one":
@@ -122,31 +129,27 @@ class Database:
         writers: int = 8,
         options: Mapping[str, str] | None = None,
         names: bool = True,
+        answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
-        """`names` says whether statements are prepared under names, which some poolers cannot keep."""
+        """`names` says whether statements are prepared under names, which some poolers cannot keep.
+
+        `answer_seconds` is how long a statement of a write may take, for a server that does not answer.
+        """
         self.url = url
         self.statements = statements
-        settings = SESSION_SETTINGS | dict(options or {})
-        # The URL is passed to asyncpg unchanged (`dsn`), so that reads and writes interpret it alike
-        self._writers = databases.Database(
-            "postgresql://",
-            dsn=url,
-            database=None,
-            min_size=1,
-            max_size=writers,
-            init=codecs,
-            reset=_keep_session,
-            server_settings=settings | {"lock_timeout": str(LOCK_TIMEOUT_MS)},
+        servers, settings = Servers(url, init=codecs), SESSION_SETTINGS | dict(options or {})
+        self._locks = RowLocks(max(1, writers // 2))
+        self._writers = WritePool(
+            servers,
+            count=writers,
+            settings=settings | {"lock_timeout": str(LOCK_TIMEOUT_MS)},
             # Their columns are named, so that a statement that was prepared before a migration still fits
-            statement_cache_size=PREPARED if names else 0,
-            command_timeout=COMMAND_SECONDS,
-            timeout=10,
+            prepared=PREPARED if names else 0,
+            answer_seconds=answer_seconds,
         )
-        half = (readers + 1) // 2
-        self._lookups = ReadPool(
-            url, count=half, init=codecs, settings=settings | (GENERIC_PLANS if names else {}), names=names
-        )
-        self._lists = ReadPool(url, count=half, init=codecs, settings=settings, names=names)
+        half, generic = (readers + 1) // 2, settings | (GENERIC_PLANS if names else {})
+        self._lookups = ReadPool(servers, count=half, settings=generic, names=names)
+        self._lists = ReadPool(servers, count=half, settings=settings, names=names)
 
     @property
     def reads(self) -> int:
@@ -154,14 +157,12 @@ class Database:
         return self._lookups.runs + self._lists.runs
 
     async def connect(self) -> None:
-        """Open the first connections. Raise what asyncpg raises when the server cannot be reached."""
-        await self._writers.connect()
-        await self._lookups.open()
-        await self._lists.open()
+        """Allow connections. They are opened when they are first needed, because the server may not be there yet."""
+        await self._writers.open()
 
     async def close(self) -> None:
         """Close every connection."""
-        for close in (self._lookups.close, self._lists.close, self._writers.disconnect):
+        for close in (self._lookups.close, self._lists.close, self._writers.close):
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await close()
@@ -202,26 +203,22 @@ class Database:
         columns: Columns | None = None,
     ) -> asyncio.Future[Found]:
         """Return the rows of a page of the list of each parent, by parent."""
-        return self._lookups.load(pages_by_parent(self.statements[name], bounds, columns), parameters, keys)
+        query = pages_by_parent(self.statements[name], bounds, columns)
+        return self._lookups.load(query, parameters, keys, lists=True)
 
     def load_counts(self, name: str, keys: Sequence[Any]) -> asyncio.Future[Found]:
         """Return a row with `count` for the list of each parent, by parent."""
-        return self._lookups.load(counts_by_parent(self.statements[name]), (), keys)
+        return self._lookups.load(counts_by_parent(self.statements[name]), (), keys, lists=True)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Open a transaction that commits at the end of the block, and rolls back if it raises."""
-        # Not the transaction of `databases`: if it loses its connection, it never returns it to the pool
-        async with self.connection() as connection, connection.transaction():
-            yield Transaction(connection, self.statements)
+        async with self._writers.transaction() as connection:
+            yield Transaction(connection, self.statements, self._locks)
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
         """Return a plain connection. TimeoutError if none becomes free."""
-        async with AsyncExitStack() as stack:
-            async with asyncio.timeout(ACQUIRE_SECONDS):
-                connection = await stack.enter_async_context(self._writers.connection())
-            yield cast("Connection", connection.raw_connection)
+        return self._writers.connection()
 
     async def require_suitable(self) -> None:
         """Raise UnsuitableServerError for a server that is too old, or a database that cannot store every text."""

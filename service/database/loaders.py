@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 
 from service.database.connection import Database
 from service.database.pages import Bounds, Columns
-from service.database.read_pool import Found, Parameters
+from service.database.read_pool import CALLER, Found, Parameters
 
 Results: TypeAlias = dict[Any, asyncio.Future[Found]]
 
@@ -38,6 +38,7 @@ class Loaders:
 
     def __init__(self, database: Database) -> None:
         self.shielded = False
+        CALLER.set(self)
         self._database = database
         self._results: dict[Any, Results] = {}
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.database.connection import Database
-from service.database.read_pool import Connection
+from service.database.servers import Connection
 
 MIGRATIONS = Path(__file__).parent.parent.parent / "sql" / "migrations"
 LOCK = 0x726F73746572  # "roster"; all processes use the same number

@@ -10,80 +10,30 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any, TypeAlias
 
 import asyncpg
 
-from service.database.rows import record_class
+from service.database.read_connection import ReadConnection
+from service.database.servers import ANSWER_SECONDS, LOST, Opened, Servers
 from service.database.statements import Query
 
-Connection: TypeAlias = "asyncpg.Connection[Any]"
 Found: TypeAlias = "Mapping[Any, Sequence[Any]]"  # rows by key
 Parameters: TypeAlias = tuple[tuple[str, Any], ...]
 
 REPEATS = 5
-PREPARED = 256  # queries kept on a connection; filters and plans have many combinations
-COMMAND_SECONDS = 10  # for a server that does not answer
 MOST_KEYS = 1_000  # in one statement
-LOST = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.DatabaseDroppedError,
-    asyncpg.IdleSessionTimeoutError,
-    OSError,
-)
-# The server is not there: the caller must not wait for more of these
-HOPELESS = (TimeoutError, ConnectionRefusedError, FileNotFoundError)
+QUEUE_SECONDS = 10  # then a read that has not left fails, because the statements before it take too long
+CROWDED_SECONDS = 1  # no further connection is tried while the server accepts none, but others are open
 # A migration changed a table since the query was prepared: preparing it again fixes this. PostgreSQL reports it by the
 # plan, or by the number of columns that asyncpg expects.
 OUTDATED = (asyncpg.InvalidCachedStatementError, asyncpg.FeatureNotSupportedError, asyncpg.ProtocolViolationError)
 
-
-class ReadConnection:
-    """One held connection and the queries that are prepared on it."""
-
-    def __init__(self, connection: Connection, *, names: bool) -> None:
-        self.connection = connection
-        self._numbers = count() if names else None
-        self._prepared: dict[str, Any] = {}
-
-    async def run(self, query: Query, arguments: list[Any]) -> Any:
-        """Run the query; its cardinality decides the form of the result."""
-        prepared = self._prepared.get(query.sql)
-        if prepared is None:
-            prepared = await self._prepare(query)
-        rows = await prepared.fetch(*arguments)
-        if query.cardinality == "many":
-            return rows
-        first = rows[0] if rows else None
-        return first[0] if first is not None and query.cardinality == "value" else first
-
-    async def _prepare(self, query: Query) -> Any:
-        # Without a name, PostgreSQL would plan the query again at each run
-        name = None if self._numbers is None else f"read_{next(self._numbers)}"
-        row = record_class(query.row, narrow=query.narrow)
-        prepared = await self.connection.prepare(query.sql, name=name, record_class=row)
-        if self._numbers is not None:
-            if len(self._prepared) >= PREPARED:
-                del self._prepared[next(iter(self._prepared))]
-            self._prepared[query.sql] = prepared
-        return prepared
-
-    def is_lost(self, error: BaseException) -> bool:
-        """Return whether the error means that the connection is lost; an InterfaceError may also reject arguments."""
-        # A connection that the server closed while it was idle may not know it yet: then asyncpg's own state machine
-        # raises InternalClientError
-        return self.connection.is_closed() or not isinstance(error, asyncpg.InterfaceError)
-
-    def forget(self, query: Query) -> None:
-        """Prepare the query again at its next run."""
-        self._prepared.pop(query.sql, None)
+# The HTTP request that reads, in all of its tasks: its lists leave a connection to other requests
+CALLER: ContextVar[object] = ContextVar("CALLER", default=None)
 
 
 @dataclass(slots=True, eq=False)
@@ -94,7 +44,10 @@ class _Read:
     parameters: Mapping[str, Any]
     keys: dict[Any, None] | None  # None for a query without keys
     shared: Any = None  # by which later keys find it
+    caller: object = None  # whose share it takes; None if it takes none
     waiting: list[asyncio.Future[Any]] = field(default_factory=list)
+    repeats: int = 0
+    since: float = 0.0  # the time at which it was added to the queue
 
     def unanswered(self) -> list[asyncio.Future[Any]]:
         """Return what still waits; a caller may have been cancelled."""
@@ -104,31 +57,21 @@ class _Read:
 class ReadPool:
     """Held connections, each used by one statement at a time; the most recently used comes first."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        count: int,
-        init: Callable[[Any], Awaitable[None]],
-        settings: dict[str, str],
-        names: bool = True,
-    ) -> None:
-        self._url = url
-        self._init = init
+    def __init__(self, servers: Servers, *, count: int, settings: dict[str, str], names: bool = True) -> None:
+        self._servers = servers
         self._settings = settings
         self._names = names
-        self._count = count
-        self._idle: list[ReadConnection | None] = []
+        self._idle: list[ReadConnection | None] = [None] * count  # None is a connection that is not open
+        self._opened = Opened()
+        self._crowded_until = 0.0
         self._reads: deque[_Read] = deque()
+        self._share = max(1, count - 1)
+        self._lists: dict[object, int] = {}
+        self._later: dict[object, deque[_Read]] = {}
         self._shared: dict[Any, _Read] = {}
         self._busy: set[asyncio.Task[None]] = set()
         self._scheduled = False
         self.runs = 0
-
-    async def open(self) -> None:
-        """Open one connection; the others are opened when they are first needed."""
-        self._loop = asyncio.get_running_loop()
-        self._idle = [None] * (self._count - 1) + [await self._connect()]
 
     async def close(self) -> None:
         """Wait for the reads in progress, and close every connection."""
@@ -140,112 +83,176 @@ class ReadPool:
 
     def run(self, query: Query, parameters: Mapping[str, Any]) -> asyncio.Future[Any]:
         """Run a query without keys; equal ones that wait at the same time run once."""
-        try:
-            shared = query.sql, tuple(parameters.items())
-            read = self._shared.get(shared)
-        except TypeError:  # a parameter is a list
-            shared, read = None, None
-        if read is None:
-            read = self._add(_Read(query, parameters, None, shared))
-            if shared is not None:
-                self._shared[shared] = read
-        return self._wait_for(read)
+        shared, caller = _identity(query, parameters), CALLER.get()
+        read = self._waiting(shared, caller)
+        return self._wait_for(read or self._add(_Read(query, parameters, None, shared, caller)))
 
-    def load(self, query: Query, parameters: Parameters, keys: Sequence[Any]) -> asyncio.Future[Found]:
-        """Return the rows of the keys, and perhaps those of other keys; `parameters` are the others of the query."""
+    def load(
+        self, query: Query, parameters: Parameters, keys: Sequence[Any], *, lists: bool = False
+    ) -> asyncio.Future[Found]:
+        """Return the rows of the keys, and perhaps those of other keys; `parameters` are the others of the query.
+
+        `lists` says that each key has a list of rows, which takes longer.
+        """
         shared = (query.sql, parameters)
-        read = self._shared.get(shared)
+        caller = CALLER.get() if lists else None
+        read = self._waiting(shared, caller)
         if read is None or read.keys is None or len(read.keys) + len(keys) > MOST_KEYS:
-            read = self._shared[shared] = self._add(_Read(query, dict(parameters), {}, shared))
+            read = self._add(_Read(query, dict(parameters), {}, shared, caller))
         read.keys.update(dict.fromkeys(keys))  # type: ignore[union-attr]
         return self._wait_for(read)
 
+    def _waiting(self, shared: Any, caller: object) -> _Read | None:
+        """Return the read with this identity that has not left, of any caller or of this one."""
+        return None if shared is None else self._shared.get(shared) or self._shared.get((caller, shared))
+
     def _add(self, read: _Read) -> _Read:
+        """Add a read to the queue, or to the later ones of its caller, who has lists on all connections but one."""
+        if read.caller is not None:
+            count = self._lists.get(read.caller, 0)
+            if count >= self._share:
+                self._later.setdefault(read.caller, deque()).append(read)
+                if read.shared is not None:
+                    self._shared[read.caller, read.shared] = read
+                return read
+            self._lists[read.caller] = count + 1
+        return self._queue(read)
+
+    def _queue(self, read: _Read) -> _Read:
+        read.since = asyncio.get_running_loop().time()
+        if read.shared is not None:
+            self._shared[read.shared] = read
         self._reads.append(read)
-        if not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._start)
+        self._schedule()
         return read
 
-    def _wait_for(self, read: _Read) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = self._loop.create_future()
+    def _leave(self, read: _Read) -> None:
+        """Let the next read of the caller take the place of one that is answered."""
+        if read.caller is None:
+            return
+        later = self._later.get(read.caller)
+        if later:
+            following = later.popleft()
+            if self._shared.get((read.caller, following.shared)) is following:
+                del self._shared[read.caller, following.shared]
+            self._queue(following)
+            return
+        self._later.pop(read.caller, None)
+        self._lists[read.caller] -= 1
+        if not self._lists[read.caller]:
+            del self._lists[read.caller]
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._start)
+
+    @staticmethod
+    def _wait_for(read: _Read) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         read.waiting.append(future)
         return future
 
     def _start(self) -> None:
         self._scheduled = False
-        while self._reads and self._idle:
-            task = self._loop.create_task(self._work(self._idle.pop()))
+        while self._reads and self._idle and (self._idle[-1] is not None or self._may_connect()):
+            task = asyncio.get_running_loop().create_task(self._work(self._idle.pop()))
             self._busy.add(task)
             task.add_done_callback(self._busy.discard)
 
+    def _may_connect(self) -> bool:
+        return asyncio.get_running_loop().time() >= self._crowded_until or not self._opened
+
     def _next(self) -> _Read | None:
-        if not self._reads:
-            return None
-        read = self._reads.popleft()
-        if read.shared is not None and self._shared.get(read.shared) is read:
-            del self._shared[read.shared]
-        return read
+        while self._reads:
+            read = self._reads.popleft()
+            if read.shared is not None and self._shared.get(read.shared) is read:
+                del self._shared[read.shared]
+            if asyncio.get_running_loop().time() - read.since < QUEUE_SECONDS:
+                return read
+            self._fail(read, TimeoutError("the reads before this one take too long"))
+        return None
 
     async def _work(self, reader: ReadConnection | None) -> None:
         """Run the waiting reads on one connection until none is left."""
         try:
             while (read := self._next()) is not None:
+                try:
+                    reader = _open(reader) or await self._connect()
+                except Exception as error:
+                    self._reads.appendleft(read)
+                    if self._opened:  # the open connections run this read, too
+                        self._crowded_until = asyncio.get_running_loop().time() + CROWDED_SECONDS
+                        return
+                    if isinstance(error, asyncpg.TooManyConnectionsError) and read.repeats < REPEATS:
+                        read.repeats += 1
+                        await self._servers.make_room()
+                    else:
+                        self._fail_all(error)
+                    continue
                 self.runs += 1
                 try:
-                    reader, result = await self._run(reader, read)
+                    result = await self._run(reader, read)
                 except Exception as error:
-                    if isinstance(error, TimeoutError) and reader is not None:
-                        reader.connection.terminate()  # the server does not answer
-                    reader = _open(reader)
-                    for future in read.unanswered():
-                        future.set_exception(error)
+                    self._repeat_or_fail(reader, read, error)
                 else:
                     for future in read.unanswered():
                         future.set_result(result)
+                    self._leave(read)
         finally:
-            self._idle.append(_open(reader))
+            # Connections that are not open come last
+            self._idle.insert(0 if _open(reader) is None else len(self._idle), _open(reader))
+            if self._reads:
+                self._schedule()
 
-    async def _run(self, reader: ReadConnection | None, read: _Read) -> tuple[ReadConnection, Any]:
-        query, repeats = read.query, 0
+    async def _run(self, reader: ReadConnection, read: _Read) -> Any:
         parameters = read.parameters if read.keys is None else {**read.parameters, "keys": list(read.keys)}
-        arguments = [parameters[name] for name in query.parameters]
-        while True:
-            try:
-                reader = reader or await self._connect()
-                rows = await reader.run(query, arguments)
-                return reader, rows if read.keys is None else _by_key(rows)
-            except OUTDATED:
-                if repeats == REPEATS or reader is None:
-                    raise
-                reader.forget(query)
-            except LOST as error:
-                if repeats == REPEATS or isinstance(error, HOPELESS) or (reader and not reader.is_lost(error)):
-                    raise
-                if reader is not None:
-                    reader.connection.terminate()
-                reader = None
-            repeats += 1
+        rows = await reader.run(read.query, [parameters[name] for name in read.query.parameters])
+        return rows if read.keys is None else _by_key(rows)
+
+    def _repeat_or_fail(self, reader: ReadConnection, read: _Read, error: Exception) -> None:
+        outdated = isinstance(error, OUTDATED)
+        lost = not outdated and isinstance(error, LOST) and reader.is_lost(error)
+        if outdated:
+            reader.forget(read.query)
+        if lost:
+            reader.connection.terminate()
+        if isinstance(error, TimeoutError):
+            self._servers.close_idle()  # the server does not answer, and will not on other connections
+        elif (lost or outdated) and read.repeats < REPEATS:
+            read.repeats += 1
+            self._reads.appendleft(read)
+            return
+        self._fail(read, error)
+
+    def _fail(self, read: _Read, error: Exception) -> None:
+        for future in read.unanswered():
+            future.set_exception(error)
+        self._leave(read)
+
+    def _fail_all(self, error: Exception) -> None:
+        """Fail everything that waits, because no connection is open and none can be opened."""
+        self._shared.clear()
+        while self._reads:
+            self._fail(self._reads.popleft(), error)
 
     async def _connect(self) -> ReadConnection:
-        connection = await asyncpg.connect(
-            self._url,
-            server_settings=self._settings,
-            statement_cache_size=0,
-            command_timeout=COMMAND_SECONDS,
-            timeout=10,
+        connection = await self._servers.connect(
+            server_settings=self._settings, statement_cache_size=0, command_timeout=ANSWER_SECONDS
         )
-        try:
-            await self._init(connection)
-        except BaseException:
-            connection.terminate()
-            raise
+        self._opened.add(connection)
         return ReadConnection(connection, names=self._names)
 
 
 def _open(reader: ReadConnection | None) -> ReadConnection | None:
     """Return the connection unless it is closed."""
     return None if reader is None or reader.connection.is_closed() else reader
+
+
+def _identity(query: Query, parameters: Mapping[str, Any]) -> Any:
+    """Return by what an equal query is found; None for one with lists in its parameters."""
+    shared = query.sql, tuple(parameters.items())
+    return None if any(isinstance(value, list) for value in parameters.values()) else shared
 
 
 def _by_key(rows: Sequence[Any]) -> dict[Any, list[Any]]:

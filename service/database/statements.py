@@ -71,6 +71,11 @@ class Statement:
         """Whether the statement writes; one that only reads or locks does not."""
         return re.search(r"\b(INSERT INTO|UPDATE \w+\s+SET|DELETE FROM)\b", self.text) is not None
 
+    @cached_property
+    def locks_rows(self) -> bool:
+        """Whether the statement locks rows that it does not write."""
+        return re.search(r"\bFOR (UPDATE|SHARE|NO KEY UPDATE|KEY SHARE)\b", self.text) is not None
+
 
 def positional(
     text: str, *, given: Collection[str] | None = None, constants: Mapping[str, str] | None = None

@@ -71,16 +71,33 @@ def start(data_dir: Path, *, database: str = "roster", durable: bool = True) -> 
         ) from error
     except subprocess.SubprocessError as error:
         raise EmbeddedError(f"the database in {data_dir} cannot start: {error}") from error
-    return Embedded(url, server, in_use)
+    return Embedded(url, server, in_use, database)
 
 
 class Embedded:
     """One use of a running server; `url` suits asyncpg and `databases`."""
 
-    def __init__(self, url: str, server: _Server, in_use: int) -> None:
+    def __init__(self, url: str, server: _Server, in_use: int, database: str) -> None:
         self.url = url
         self._server = server
+        self._database = database
+        self._killed = False  # and not started again since; a failed start removes the pid file
         self._in_use: int | None = in_use
+
+    def restart_if_killed(self) -> None:
+        """Start the server again if it was killed; one that was stopped properly stays stopped.
+
+        Raise EmbeddedError, OSError, and subprocess.SubprocessError.
+        """
+        with _opened(self._server.folder / "start.lock") as start_lock:
+            fcntl.flock(start_lock, fcntl.LOCK_EX)
+            self._killed = self._killed or self._server.was_killed()
+            if self._killed:
+                started = time.monotonic()
+                logger.error("the database in %s was killed, and is started again", self._server.folder)
+                self._server.ensure_running(self._database)
+                self._killed = False
+                logger.warning("the database runs again after %.1f s", time.monotonic() - started)
 
     def close(self) -> None:
         """End the use. The last use stops the server and waits until it has stopped."""
@@ -123,6 +140,10 @@ class _Server:
         finally:
             os.close(log)
         raise EmbeddedError(f"the database in {self.folder} did not start: {on_disk.failure_in(output)}")
+
+    def was_killed(self) -> bool:
+        """Return whether the server ended without removing its pid file."""
+        return (self.cluster / "postmaster.pid").exists() and self._is_dead()
 
     def release(self, in_use: int) -> None:
         """End a use, and stop the server if it was the last one."""

@@ -9,7 +9,8 @@ import asyncpg
 import structlog
 from graphql import GraphQLError
 
-from service.database.read_pool import LOST, OUTDATED
+from service.database.read_pool import OUTDATED
+from service.database.servers import LOST
 from service.errors import ApiErrorCode
 
 QUOTED = re.compile(r",? [Ff]ound: |(?<=[a-z] value)(?<!invalid value): ")

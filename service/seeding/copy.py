@@ -22,7 +22,7 @@ import orjson
 
 from service.access.actor import system_actor
 from service.database.connection import Database, Transaction, codecs
-from service.database.read_pool import Connection
+from service.database.servers import Connection
 from service.errors import ErrorCode, reject
 from service.seeding import rows as seed_rows
 from service.seeding.rows import TABLES, Batch, Recipe

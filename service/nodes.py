@@ -53,9 +53,7 @@ async def find_nodes(
     statement and its own rule, so that an id never opens an object of another type (CVE-2025-22151).
     """
     by_type = await _by_type(context, ids) if type_name is None else {type_name: list(ids)}
-    reads = [
-        context.loaders.load(ENTITIES[name].by_id, keys, columns=columns(name)) for name, keys in by_type.items()
-    ]
+    reads = [context.loaders.load(ENTITIES[name].by_id, keys, columns=columns(name)) for name, keys in by_type.items()]
     found: dict[str, Any] = {}
     for (name, keys), read in zip(by_type.items(), reads, strict=True):
         rows = await read

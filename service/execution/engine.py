@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 from graphql import ExecutionResult, GraphQLError, OperationType, execute, get_variable_values
 from graphql.execution.values import VariableValues
 from strawberry import Schema
@@ -19,14 +20,17 @@ from service.compiler.plan import Plan
 from service.errors import MOST_PROBLEMS
 from service.execution.run import Run
 from service.graphql_core.executor import AccessExecutor
+from service.graphql_core.introspection import Introspection
 from service.operations.cost import Measured, charge, measure
 from service.operations.denials import denied_mutation
 from service.operations.documents import Documents
 from service.operations.kept import Kept
 from service.operations.phases import Operation, Prepared, Rejected, Result
 from service.operations.variables import long_list_error, variable_error
+from service.turns import aside
 
 NO_VARIABLES = VariableValues({}, {})
+SHORT_VARIABLES = 1_000  # bytes, which are coerced within a turn of the event loop
 
 
 class Engine:
@@ -46,25 +50,26 @@ class Engine:
         self._config = schema.config
         self._schema = schema._schema  # noqa: SLF001  (Strawberry executes texts only; documents are kept here)
         self._documents = Documents(self._schema, token_limit=token_limit, introspection=introspection)
+        self._introspection = Introspection(self._schema, hide_suggestions=not introspection)
         self._rules = rules
         self._info = info
         self._compiled = compiled
         self.declined = 0  # operations that graphql-core ran
 
-    def prepare(self, operation: Operation) -> Prepared | Rejected:
+    async def prepare(self, operation: Operation) -> Prepared | Rejected:
         """Return the operation ready to run, or why it cannot run."""
-        return self._documents.prepare(operation)
+        return await self._documents.prepare(operation)
 
     async def execute(self, prepared: Prepared, context: Any) -> Result | Rejected:
         """Run an operation."""
-        variables = self._variables(prepared)
+        variables = await self._variables(prepared)
         if isinstance(variables, Rejected):
             return variables
         try:
-            charge(self._measured(prepared, variables), context.resources.settings, context.budget)
+            charge(await self._measured(prepared, variables), context.resources.settings, context.budget)
         except GraphQLError as error:
             return Rejected([error])
-        plan = self._plan(prepared, variables) if self._compiled else None
+        plan = await self._plan(prepared, variables) if self._compiled else None
         if plan is None:
             return await self._interpret(prepared, context)
         if plan.type is OperationType.MUTATION:
@@ -75,11 +80,16 @@ class Engine:
         data, errors = await Run(plan, context, variables, self._info).execute()
         return Result(data, errors)
 
-    def _variables(self, prepared: Prepared) -> VariableValues | Rejected:
-        definitions = prepared.definition.variable_definitions
-        if not definitions:
+    async def _variables(self, prepared: Prepared) -> VariableValues | Rejected:
+        if not prepared.definition.variable_definitions:
             return NO_VARIABLES
-        given = prepared.variables or {}
+        large = any(isinstance(value, list | dict) for value in (prepared.variables or {}).values())
+        if large and len(orjson.dumps(prepared.variables)) > SHORT_VARIABLES:
+            return await aside(self._coerced, prepared)
+        return self._coerced(prepared)
+
+    def _coerced(self, prepared: Prepared) -> VariableValues | Rejected:
+        definitions, given = prepared.definition.variable_definitions or (), prepared.variables or {}
         too_long = long_list_error(self._schema, prepared.definition, given)
         if too_long is not None:
             return Rejected([too_long])
@@ -89,27 +99,32 @@ class Engine:
         error = variable_error(self._schema, prepared.definition, prepared.variables)
         return Rejected(values if error is None else [error])
 
-    def _plan(self, prepared: Prepared, variables: VariableValues) -> Plan | None:
+    async def _plan(self, prepared: Prepared, variables: VariableValues) -> Plan | None:
         """Return the plan of an operation; None if the compiler declines it."""
         document, given = prepared.document, variables.coerced
 
         def make() -> Plan | None:
-            compiler = Compiler(self._schema, self._config, self._rules, document.fragments)
+            compiler = Compiler(self._schema, self._config, self._rules, document.fragments, self._introspection.root)
             try:
                 return compiler.compile(prepared.definition, given)
             except DeclinedError:
                 return None
 
         plans: Kept[Plan | None] = document.plans
-        return plans.get((prepared.name, *(given.get(name) for name in document.flags)), make)
+        key = prepared.name, *(given.get(name) for name in document.flags)
+        return await aside(plans.get, key, make) if document.long and key not in plans else plans.get(key, make)
 
-    def _measured(self, prepared: Prepared, variables: VariableValues) -> Measured:
+    async def _measured(self, prepared: Prepared, variables: VariableValues) -> Measured:
         """Return the cost of an operation, which depends on the variables that are sizes."""
         document, given = prepared.document, variables.coerced
         sizes = (given.get(name) for name in document.sizes)
         key = (prepared.name, *(len(size) if isinstance(size, list) else size for size in sizes))
         costs: Kept[Measured] = document.costs
-        return costs.get(key, lambda: measure(self._schema, prepared.definition, document.fragments, given))
+
+        def make() -> Measured:
+            return measure(self._schema, prepared.definition, document.fragments, given)
+
+        return await aside(costs.get, key, make) if document.long and key not in costs else costs.get(key, make)
 
     async def _interpret(self, prepared: Prepared, context: Any) -> Result | Rejected:
         """Run an operation by graphql-core."""

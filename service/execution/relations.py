@@ -10,12 +10,15 @@ from graphql import GraphQLError, get_nullable_type, is_non_null_type
 
 from service.compiler.kinds import ENTITIES, VIEWER, Computed, PageOf, Related, related_needs, value_of
 from service.compiler.plan import Field
+from service.database.rows import Row
 from service.errors import ApiError, ApiErrorCode
 from service.execution.levels import Levels, Object, Values
-from service.execution.work import Work
+from service.execution.work import Job, Work
 from service.nodes import find_nodes, load_related
 from service.pagination import Page, Window
 
+COMPUTED_PER_PART = 100
+ROWS_PER_PART = 10  # a row may be a page, whose value is a list of edges
 Rows: TypeAlias = Sequence[Any]
 Outs: TypeAlias = Sequence[Object]
 
@@ -34,8 +37,23 @@ def start(work: Work, levels: Levels, field: Field, rows: Rows, outs: Outs) -> N
         case None:
             for page, out in zip(rows, outs, strict=True):
                 work.later_for(field, [out], page.count(), partial(_fill_count, levels, field, out))
+        case _ if len(rows) > ROWS_PER_PART:
+            work.add(_fill_long(work, levels, field, rows, outs))
         case _:
             levels.fill(field, outs, _values(work, field, rows))
+
+
+def _fill_long(work: Work, levels: Levels, field: Field, rows: Rows, outs: Outs) -> Job:
+    values = Values()
+    for start in range(0, len(rows), ROWS_PER_PART):
+        values += _values(work, field, rows[start : start + ROWS_PER_PART])
+        yield
+    levels.fill(field, outs, values)
+
+
+def _column(rows: Rows, name: str) -> Values:
+    """Return a column of the rows, or a member of other objects."""
+    return [row[name] for row in rows] if isinstance(rows[0], Row) else [value_of(row, name) for row in rows]
 
 
 def _values(work: Work, field: Field, rows: Rows) -> Values:
@@ -59,7 +77,7 @@ def _fill_count(levels: Levels, field: Field, out: Object, count: int) -> None:
 
 
 def _start_related(work: Work, levels: Levels, field: Field, kind: Related, rows: Rows, outs: Outs) -> None:  # noqa: PLR0917
-    keys = [value_of(row, kind.key) for row in rows]
+    keys = _column(rows, kind.key)
     read = load_related(work.context, kind, keys, field.columns(next(iter(field.selections or ()))))
     work.later_for(field, outs, read, partial(_fill_related, work, levels, field, kind, keys, outs))
 
@@ -109,7 +127,7 @@ def _start_pages(work: Work, levels: Levels, field: Field, kind: PageOf, rows: R
     except GraphQLError as error:
         work.put(field, outs, error)
         return
-    keys = [value_of(row, kind.key) for row in rows]
+    keys = _column(rows, kind.key)
     columns = next((layout.frozen() for layout in field.layouts.values()), None)
 
     def done(found: Mapping[str, Rows]) -> None:
@@ -133,7 +151,7 @@ class _Computation:
         )
         entity = ENTITIES[type(rows[0]).__name__]
         self._relations = {name: entity.relation(name) for name, _ in related_needs(kind)}
-        self._keys = {name: [value_of(row, kind.key) for row in rows] for name, kind in self._relations.items()}
+        self._keys = {name: _column(rows, kind.key) for name, kind in self._relations.items()}
         self._found: dict[str, Mapping[str, Rows]] = {}
 
     def start(self) -> None:
@@ -145,8 +163,15 @@ class _Computation:
     def _done(self, name: str, found: Mapping[str, Rows]) -> None:
         self._found[name] = found
         if len(self._found) == len(self._relations):
-            values = [self._compute(number, row) for number, row in enumerate(self._rows)]
-            self._levels.fill(self._field, self._outs, values)
+            self._work.add(self._fill())
+
+    def _fill(self) -> Job:
+        values = Values()
+        for number, row in enumerate(self._rows):
+            if number % COMPUTED_PER_PART == COMPUTED_PER_PART - 1:
+                yield
+            values.append(self._compute(number, row))
+        self._levels.fill(self._field, self._outs, values)
 
     def _compute(self, number: int, row: Any) -> Any:
         try:

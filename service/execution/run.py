@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from graphql import OperationType
@@ -20,6 +20,9 @@ from service.execution import relations
 from service.execution.failures import Resolved, resolve
 from service.execution.levels import Levels
 from service.execution.work import Work
+from service.turns import aside, pause
+
+OBJECTS_PER_TURN = 200  # of a response with failures, which is walked within a turn of the event loop
 
 
 class Run:
@@ -44,12 +47,20 @@ class Run:
             if len(root.fields) == 1:
                 await self._root(root.fields[0], data)
             else:
-                await asyncio.gather(*(self._root(field, data) for field in root.fields))
+                await asyncio.gather(*(self._root(field, data, pause) for field in root.fields))
             await work.drain()
-        return resolve(root, data, work.types) if work.failed else (data, [])
+        if not work.failed:
+            return data, []
+        if work.objects > OBJECTS_PER_TURN:
+            return await aside(resolve, root, data, work.types)
+        return resolve(root, data, work.types)
 
-    async def _root(self, field: Field, data: dict[str, Any]) -> None:
-        """Call the function of a root field, and put its value in its place."""
+    async def _root(
+        self, field: Field, data: dict[str, Any], between: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Call the function of a root field, and put its value in its place; await `between` before either."""
+        if between is not None:
+            await between()
         if field.root is None:
             data[field.key] = self._plan.root.type_name  # __typename
             return
@@ -63,6 +74,8 @@ class Run:
             value = field.root.function(self._info(work.context, field), **arguments)
             if inspect.isawaitable(value):
                 value = await value
+                if between is not None:
+                    await between()
         except Exception as error:
             data[field.key] = work.failure(field, error)
             return

@@ -27,7 +27,7 @@ SAMPLE = 1000  # users that the requests ask for
 
 @dataclass(frozen=True)
 class Data:
-    """A seeded database, tokens of sessions of a root account and of a user, ids of users, and PostgreSQL's process id."""
+    """A seeded database, tokens of a root account and of a user, ids of users, and the process id of PostgreSQL."""
 
     url: str
     users: int

@@ -88,18 +88,18 @@ async def measure(app: Any, loop: Loop, data: Data, heavy: Heavy) -> None:
     """Print the line of a document, of the largest size that is accepted."""
     token, size = heavy.token(data), heavy.most
     while size:
-        body = heavy.body(data, size)
+        # What this module does itself must not count
+        body = await asyncio.to_thread(heavy.body, data, size)
         loop.reset()
-        started = time.thread_time()
         status, content = await send(app, body, token)
-        if is_accepted(heavy, status, content):
+        if await asyncio.to_thread(is_accepted, heavy, status, content):
             break
         size = size * 3 // 4
     if not size:
         print(f"| {heavy.name} | rejected |")  # noqa: T201
         return
     for _ in range(REPEATS):
-        bodies = [heavy.body(data, size) for _ in range(TOGETHER)]
+        bodies = [await asyncio.to_thread(heavy.body, data, size) for _ in range(TOGETHER)]
         started = time.thread_time()
         await asyncio.gather(*(send(app, body, token) for body in bodies))
     elapsed = (time.thread_time() - started) / TOGETHER

@@ -79,5 +79,6 @@ async def pause() -> None:
 
 async def aside(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     """Return the result of a long function that reads nothing that changes meanwhile, run in the thread."""
+    await pause()  # the thread may take the interpreter at once
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(_thread, lambda: function(*arguments, **named))

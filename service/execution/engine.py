@@ -5,8 +5,8 @@ Operations run by their plan. What the compiler declines runs by graphql-core, s
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
 
 import orjson
 from graphql import ExecutionResult, GraphQLError, OperationType, execute, get_variable_values
@@ -25,10 +25,11 @@ from service.operations.cost import Measured, charge, measure
 from service.operations.denials import denied_mutation
 from service.operations.documents import Documents
 from service.operations.kept import Kept
-from service.operations.phases import Operation, Prepared, Rejected, Result
+from service.operations.phases import Document, Operation, Prepared, Rejected, Result
 from service.operations.variables import long_list_error, variable_error
-from service.turns import aside
+from service.turns import aside, pause
 
+T = TypeVar("T")
 NO_VARIABLES = VariableValues({}, {})
 SHORT_VARIABLES = 1_000  # bytes, which are coerced within a turn of the event loop
 
@@ -112,7 +113,7 @@ class Engine:
 
         plans: Kept[Plan | None] = document.plans
         key = prepared.name, *(given.get(name) for name in document.flags)
-        return await aside(plans.get, key, make) if document.long and key not in plans else plans.get(key, make)
+        return await _kept(plans, key, make, document)
 
     async def _measured(self, prepared: Prepared, variables: VariableValues) -> Measured:
         """Return the cost of an operation, which depends on the variables that are sizes."""
@@ -124,7 +125,7 @@ class Engine:
         def make() -> Measured:
             return measure(self._schema, prepared.definition, document.fragments, given)
 
-        return await aside(costs.get, key, make) if document.long and key not in costs else costs.get(key, make)
+        return await _kept(costs, key, make, document)
 
     async def _interpret(self, prepared: Prepared, context: Any) -> Result | Rejected:
         """Run an operation by graphql-core."""
@@ -145,3 +146,12 @@ class Engine:
         if result.data is None and errors and not any(error.path for error in errors):
             return Rejected(errors)
         return Result(result.data, errors)
+
+
+async def _kept(kept: Kept[T], key: Hashable, make: Callable[[], T], document: Document) -> T:
+    """Return what is kept of a document. What is new is made where it does not delay others."""
+    if key not in kept:
+        if document.long:
+            return await aside(kept.get, key, make)
+        await pause()
+    return kept.get(key, make)

@@ -22,7 +22,9 @@ from service.execution.levels import Levels
 from service.execution.work import Work
 from service.turns import aside, pause
 
-OBJECTS_PER_TURN = 200  # of a response with failures, which is walked within a turn of the event loop
+# Of a response with failures, which is walked within a turn of the event loop
+OBJECTS_PER_TURN = 200
+FAILURES_PER_TURN = 5
 
 
 class Run:
@@ -49,9 +51,9 @@ class Run:
             else:
                 await asyncio.gather(*(self._root(field, data, pause) for field in root.fields))
             await work.drain()
-        if not work.failed:
+        if not work.failures:
             return data, []
-        if work.objects > OBJECTS_PER_TURN:
+        if work.objects > OBJECTS_PER_TURN or work.failures > FAILURES_PER_TURN:
             return await aside(resolve, root, data, work.types)
         return resolve(root, data, work.types)
 

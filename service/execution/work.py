@@ -33,14 +33,14 @@ class Work:
         self.context = context
         self.variables = variables
         self.types: dict[int, Selection] = {}  # the selection of each object behind an interface
-        self.failed = False
+        self.failures = 0
         self.objects = 0  # so far
         self._pending: list[tuple[Awaitable[Any], Done, Done]] = []
         self._jobs: deque[Job] = deque()
 
     def failure(self, field: Field, error: Exception) -> Failure:
         """Return what takes the place of a value that could not be read."""
-        self.failed = True
+        self.failures += 1
         return Failure(field, error)
 
     def missing(self, field: Field) -> Failure:

@@ -105,7 +105,11 @@ def largest(heavy: Heavy, client: Client, data: Data) -> tuple[int, int, int, fl
     size = heavy.most
     while size > 0:
         body = heavy.body(data, size)
-        status, content, seconds = client.send(body)
+        try:
+            status, content, seconds = client.send(body)
+        except (OSError, HTTPException):  # the service closes the connection of a body that is too large
+            client.connection.close()
+            status, content, seconds = TOO_LARGE, b"", 0.0
         if is_accepted(heavy, status, content):
             return size, len(body), len(content), seconds
         size = size * 3 // 4

@@ -16,4 +16,5 @@ SELECT servers.id AS key, 'Server' AS type FROM servers WHERE servers.id = ANY(C
 UNION ALL
 SELECT subusers.id AS key, 'Subuser' AS type FROM subusers WHERE subusers.id = ANY(CAST(:keys AS uuid[]))
 UNION ALL
-SELECT audit_events.id AS key, 'AuditEvent' AS type FROM audit_events WHERE audit_events.id = ANY(CAST(:keys AS uuid[]));
+SELECT audit_events.id AS key, 'AuditEvent' AS type FROM audit_events
+WHERE audit_events.id = ANY(CAST(:keys AS uuid[]));

@@ -18,6 +18,7 @@ import asyncpg
 from bench.processes import server_of
 from bench.sign_in import token_of
 from service.embedded import server
+from service.types.role import USER_ROLE
 
 NAME = "roster_bench"
 SEED_SECONDS = 3600
@@ -26,11 +27,12 @@ SAMPLE = 1000  # users that the requests ask for
 
 @dataclass(frozen=True)
 class Data:
-    """A seeded database, the token of a root account's session, ids of users, and the process id of PostgreSQL."""
+    """A seeded database, tokens of a root account and of a user, ids of users, and the process id of PostgreSQL."""
 
     url: str
     users: int
     token: str
+    user_token: str
     ids: list[str]
     postmaster: int | None
 
@@ -65,7 +67,7 @@ def seeded(url: str, users: int) -> Data:
     asyncio.run(_execute(own, "VACUUM ANALYZE"))
     asyncio.run(_execute(own, "CHECKPOINT", superuser=True))
     rows = asyncio.run(_fetch(own, "SELECT id::text AS id FROM users ORDER BY md5(id::text) LIMIT $1", SAMPLE))
-    return Data(own, users, token_of(own), [row["id"] for row in rows], _postmaster(own))
+    return Data(own, users, token_of(own), token_of(own, USER_ROLE), [row["id"] for row in rows], _postmaster(own))
 
 
 def drop(data: Data, url: str) -> None:

@@ -1,4 +1,4 @@
-"""A session of a root account for the benchmarks, created directly in the database."""
+"""A session for the benchmarks, created directly in the database."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ import asyncio
 import asyncpg
 
 from service.credentials.tokens import TokenKind, digest, new_token
+from service.types.role import ROOT_ROLE
 
-ROOT_SESSION = """
+SESSION = """
 WITH created AS (
   INSERT INTO sessions (user_id, expires_at, idle_expires_at)
   SELECT id, now() + interval '1 day', now() + interval '1 day'
-  FROM users WHERE role_id = '00000000-0000-7000-8000-000000000004' LIMIT 1
+  FROM users WHERE role_id = $2 ORDER BY created_at DESC LIMIT 1
   RETURNING id
 )
 INSERT INTO session_tokens (hash, session_id) SELECT $1, id FROM created
 """
 
 
-def token_of(url: str) -> str:
-    """Create a session of a root account, and return its token."""
+def token_of(url: str, role: str = ROOT_ROLE) -> str:
+    """Create a session of the newest user with the role, and return its token."""
 
     async def run() -> str:
         token = new_token(TokenKind.SESSION)
         connection = await asyncpg.connect(url)
         try:
-            await connection.execute(ROOT_SESSION, digest(token))
+            await connection.execute(SESSION, digest(token), role)
         finally:
             await connection.close()
         return token

@@ -18,6 +18,7 @@ from strawberry.types.field import StrawberryField
 from service.access.rules import Access, Ownership, Public, Rule
 from service.compiler.kinds import ENTITIES, KIND, Column, Computed, Entity, Kind, PageOf, Related
 from service.pagination import PAGE_ARGUMENTS
+from service.weights import LOOKUP, PAGE_BY_PARENT, WEIGHT
 
 T = TypeVar("T")
 OWNERSHIP = "ownership"
@@ -99,12 +100,12 @@ def related(
     statement: str, key: str, description: str, access: Access | Public | None = None, *, required: bool = False
 ) -> Any:
     """Declare a field that shows the row that the statement finds for the column `key`."""
-    return _field(Related(key, statement, required=required), description, access)
+    return _field(Related(key, statement, required=required), description, access, **{WEIGHT: LOOKUP})
 
 
 def related_node(key: str, type_column: str, description: str, access: Access | Public | None = None) -> Any:
     """Declare a field that shows the row of any type with the id in `key`, if the caller may see it."""
-    return _field(Related(key, type=type_column), description, access)
+    return _field(Related(key, type=type_column), description, access, **{WEIGHT: LOOKUP})
 
 
 def page_of(
@@ -114,7 +115,7 @@ def page_of(
 
     A list that may be huge is `forward_only`, in the order of the ids.
     """
-    field = _field(PageOf(statement, descending=not forward_only), description, access)
+    field = _field(PageOf(statement, descending=not forward_only), description, access, **{WEIGHT: PAGE_BY_PARENT})
     field.arguments = [
         StrawberryArgument(
             name,

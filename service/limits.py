@@ -41,6 +41,7 @@ FILTER_VALUES: Final = 100
 NODES_PER_QUERY: Final = 100
 LOGINS_PER_REQUEST: Final = 3
 LIST_ITEMS: Final = 1_000  # of any list in the variables
+REQUEST_ITEMS: Final = 10_000  # of all lists in the variables of an operation
 
 # Pages
 PAGE_SIZE: Final = 100

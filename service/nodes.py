@@ -49,15 +49,25 @@ async def find_nodes(
 ) -> dict[str, Any]:
     """Return the objects with the ids that the caller may see, by id; of the given type or of any.
 
-    SECURITY: each type has its own statement and its own rule, so that an id never opens an object of another type
-    (CVE-2025-22151).
+    It takes a statement that finds the types, and one for each type that was found. SECURITY: each type has its own
+    statement and its own rule, so that an id never opens an object of another type (CVE-2025-22151).
     """
-    wanted = list(dict.fromkeys(ids))
-    names = [name for name in ENTITIES if type_name in {None, name}]
-    reads = [context.loaders.load(ENTITIES[name].by_id, wanted, columns=columns(name)) for name in names]
+    by_type = await _by_type(context, ids) if type_name is None else {type_name: list(ids)}
+    reads = [context.loaders.load(ENTITIES[name].by_id, keys, columns=columns(name)) for name, keys in by_type.items()]
     found: dict[str, Any] = {}
-    for name, read in zip(names, reads, strict=True):
-        for key, rows in (await read).items():
-            if key in wanted and await context.viewer.can_see(name, rows[0]):
-                found[key] = rows[0]
+    for (name, keys), read in zip(by_type.items(), reads, strict=True):
+        rows = await read
+        present = [rows[key][0] for key in dict.fromkeys(keys) if key in rows]
+        found.update((row["id"], row) for row in await context.viewer.visible(name, present))
+    return found
+
+
+async def _by_type(context: NodeContext, ids: Iterable[str]) -> dict[str, list[str]]:
+    """Return the ids of existing objects by the name of their type."""
+    wanted = dict.fromkeys(ids)
+    types = await context.loaders.load("types_by_id", wanted)
+    found: dict[str, list[str]] = {}
+    for key in wanted:
+        if key in types:
+            found.setdefault(types[key][0]["type"], []).append(key)
     return found

@@ -20,6 +20,7 @@ from service.access.rules import Open
 from service.database.pages import BY_ID, Bounds, Order
 from service.errors import bad_input
 from service.parsing import parse_id
+from service.weights import COUNT, WEIGHT
 
 T = TypeVar("T")
 # The arguments of a page, with their descriptions
@@ -193,5 +194,7 @@ class Connection(Open, Generic[T]):
     nodes: list[T] = strawberry.field(description="Items of the page")
     page_info: PageInfo = strawberry.field(description="Position of the page in the list")
     total_count: int = strawberry.field(
-        resolver=_total_count, description="Number of items in the whole list; computed only if it is selected"
+        resolver=_total_count,
+        description="Number of items in the whole list; computed only if it is selected",
+        metadata={WEIGHT: COUNT},
     )

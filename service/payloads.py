@@ -20,6 +20,7 @@ from service.errors import ErrorCode, MutationRejected, Problem, Problems
 from service.fields import column, described
 from service.idempotency import FIELD, AlreadyDone, idempotency_key
 from service.inputs import changes, normalize
+from service.weights import LOOKUP, WEIGHT, Weight
 
 StrawberryInfo: TypeAlias = strawberry.Info[Context, None]
 
@@ -28,12 +29,11 @@ StrawberryInfo: TypeAlias = strawberry.Info[Context, None]
 class Root:
     """What executors know of a root field.
 
-    This is the function behind it, whether it may change the caller, and the number of items of a list without pages.
+    This is the function behind it, and whether it may change the caller.
     """
 
     function: Callable[..., Any]
     signs_in: bool = False
-    items: int | None = None
 
 
 @strawberry.type(description="One thing that the caller of a mutation can fix")
@@ -70,11 +70,8 @@ def _description(function: Callable[..., Any], access: Access | Public) -> str:
     return described(text, access)
 
 
-def query(access: Access | Public, *, items: int | None = None) -> Callable[[Callable[..., Any]], StrawberryField]:
-    """Declare a field of Query; the function's docstring is its description.
-
-    `items` is the number of items of a list without pages, for the cost limits.
-    """
+def query(access: Access | Public, *, weight: Weight = LOOKUP) -> Callable[[Callable[..., Any]], StrawberryField]:
+    """Declare a field of Query; the function's docstring is its description. `weight` is for the cost limits."""
 
     def declare(function: Callable[..., Any]) -> StrawberryField:
         @functools.wraps(function)
@@ -86,7 +83,7 @@ def query(access: Access | Public, *, items: int | None = None) -> Callable[[Cal
             _resolvable(run, function, nullable=False),
             description=_description(function, access),
             directives=[access],
-            metadata={ROOT: Root(function, items=items)},
+            metadata={ROOT: Root(function), WEIGHT: weight},
         )
 
     return declare

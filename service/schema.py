@@ -29,7 +29,6 @@ from service.mutations import (
     suspension,
     user,
 )
-from service.operations.cost import ITEMS
 from service.queries import audit_event as audit_event_queries
 from service.queries import node as node_queries
 from service.queries import permission as permission_queries
@@ -39,6 +38,7 @@ from service.queries import server as server_queries
 from service.queries import user as user_queries
 from service.queries.user import USER_ORDERS
 from service.scalars import SCALARS, BigInt
+from service.weights import WEIGHT
 
 QUERIES = (
     user_queries,
@@ -97,6 +97,8 @@ def create() -> strawberry.Schema:
     )
     core = created._schema  # noqa: SLF001  (Strawberry has no public access to its types)
     core.description = DESCRIPTION.strip()
+    # Strawberry's function fails for lists and non-null types
+    core.type_map["__Type"].fields["isOneOf"].resolve = _is_one_of  # type: ignore[attr-defined]
     for directive in core.directives:
         # Strawberry drops the descriptions of a directive's arguments
         declared = directive.extensions.get("strawberry-definition")
@@ -111,17 +113,21 @@ def create() -> strawberry.Schema:
     return created
 
 
+def _is_one_of(graphql_type: Any, _info: Any) -> bool | None:
+    return graphql_type.is_one_of if isinstance(graphql_type, GraphQLInputObjectType) else None
+
+
 def _resolve_by_kind(graphql_type: Any) -> None:
-    """Give every field its resolver by its kind, and root fields their extensions."""
+    """Give every field its resolver by its kind, and the extensions that executors and cost limits read."""
     entity = ENTITIES.get(graphql_type.name)
     for field in graphql_type.fields.values():
         declared = field.extensions["strawberry-definition"]
         root = declared.metadata.get(ROOT)
         kind = kind_of(declared)
+        if WEIGHT in declared.metadata:
+            field.extensions[WEIGHT] = declared.metadata[WEIGHT]
         if root is not None:
             field.extensions[ROOT] = root
-            if root.items is not None:
-                field.extensions[ITEMS] = root.items
         elif kind is not None:
             field.extensions[KIND] = kind
             field.resolve = resolver_of(kind, entity)

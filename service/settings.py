@@ -77,6 +77,10 @@ class Settings(BaseSettings):
     session_lifetime: Annotated[
         int, Field(ge=60, le=315_360_000, description="Seconds after which a session expires")
     ] = 2_592_000
+    statement_limit: Annotated[
+        int,
+        Field(ge=100, description="Weight of a request's statements: look-up 1, list 8, count 8, search or offset 16"),
+    ] = 500
     token_limit: Annotated[int, Field(ge=200, description="Lexical tokens of a document")] = 1_000
     trusted_proxies: Annotated[
         str, Field(description="Addresses of proxies whose X-Forwarded-For and -Proto are trusted, separated by commas")

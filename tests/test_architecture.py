@@ -54,7 +54,7 @@ LAYERS = (
     ("credentials.", "database_url", "devices", "identifiers", "inputs", "networks"),
     ("parsing",),
     ("errors",),
-    ("limits",),
+    ("limits", "turns", "weights"),
 )
 CEILING = 300
 GENERATED = {REPOSITORY / "sql" / "schema.sql"}

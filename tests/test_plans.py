@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import graphql
 import pytest
 
 from service.execution.engine import Engine
+from service.graphql_core import introspection
 from service.operations.phases import KEPT_PLANS, Operation, Prepared
 from tests.conftest import REPOSITORY, Client, Person
 
@@ -20,9 +22,9 @@ def engine_of(client: Client) -> Engine:
     return engine
 
 
-def document_of(client: Client, text: str) -> Any:
+async def document_of(client: Client, text: str) -> Any:
     """Return what is kept of a document."""
-    prepared = engine_of(client).prepare(Operation(text, re.findall(r"(?:query|mutation) (\w+)", text)[0]))
+    prepared = await engine_of(client).prepare(Operation(text, re.findall(r"(?:query|mutation) (\w+)", text)[0]))
     assert isinstance(prepared, Prepared)
     return prepared.document
 
@@ -39,15 +41,49 @@ async def test_a_document_of_the_console_has_a_plan(client: Client, root: Person
     assert engine.declined == 0
 
 
-async def test_graphql_core_runs_introspection(client: Client, root: Person) -> None:
-    engine = engine_of(client)
-    assert (await client.data("{ __typename }", by=root)) == {"__typename": "Query"}
-    assert engine.declined == 0
-    assert (await client.data("{ __schema { queryType { name } } me { username } }", by=root)) == {
-        "__schema": {"queryType": {"name": "Query"}},
-        "me": {"username": "root"},
-    }
-    assert engine.declined == 1
+async def test_graphql_core_runs_only_the_introspection_of_a_document(
+    client: Client, root: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = list[Any]()
+
+    def watched(*arguments: Any, **named: Any) -> Any:
+        runs.append(named)
+        return graphql.execute(*arguments, **named)
+
+    monkeypatch.setattr(introspection, "execute", watched)
+    text = """query One($name: String!, $id: ID!, $all: Boolean = false) {
+      first: me { username }
+      __type(name: $name) { name ...F }
+      __typename
+      __schema { queryType { name } description @include(if: $all) }
+      user(by: {id: $id}) { username }
+    } fragment F on __Type { kind @skip(if: $all) }"""
+
+    def expected(name: str, kind: str) -> dict[str, Any]:
+        return {
+            "first": {"username": "root"},
+            "__type": {"name": name, "kind": kind},
+            "__typename": "Query",
+            "__schema": {"queryType": {"name": "Query"}},
+            "user": {"username": "root"},
+        }
+
+    for name, kind, done in (("User", "OBJECT", 2), ("User", "OBJECT", 2), ("Tier", "ENUM", 4)):
+        answer = await client.data(text, {"name": name, "id": root.id}, by=root)
+        assert (list(answer.items()), len(runs)) == (list(expected(name, kind).items()), done)
+    assert engine_of(client).declined == 0
+
+
+async def test_the_answers_to_introspection_are_limited(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(introspection, "KEPT_BYTES", 1_000)
+    kept = engine_of(client)._introspection._kept  # noqa: SLF001
+    for number in range(50):
+        found = await client.data(f'{{ a{number}: __type(name: "User") {{ name description }} }}')
+        assert found[f"a{number}"]["name"] == "User"
+        assert 0 < sum(len(content) for _, content in kept.values()) <= 1_000
+    long = await client.data("{ __schema { types { name } } }")
+    assert len(long["__schema"]["types"]) > 100
+    assert sum(len(content) for _, content in kept.values()) <= 1_000
 
 
 async def test_a_plan_is_made_once_for_all_callers_and_variables(client: Client, root: Person, alice: Person) -> None:
@@ -55,7 +91,7 @@ async def test_a_plan_is_made_once_for_all_callers_and_variables(client: Client,
     for by in (root, alice):
         for person in (root, alice):
             await client.execute(text, {"id": person.id}, by=by)
-    assert len(document_of(client, text).plans) == 1
+    assert len((await document_of(client, text)).plans) == 1
 
 
 async def test_the_values_of_skip_and_include_have_their_own_plans(client: Client, root: Person) -> None:
@@ -63,7 +99,7 @@ async def test_the_values_of_skip_and_include_have_their_own_plans(client: Clien
     assert await client.data(text, {"all": False}, by=root) == {"me": {"username": "root"}}
     assert await client.data(text, {"all": True}, by=root) == {"me": {"username": "root", "email": "root@roster.test"}}
     assert await client.data(text, {"all": False}, by=root) == {"me": {"username": "root"}}
-    assert len(document_of(client, text).plans) == 2
+    assert len((await document_of(client, text)).plans) == 2
 
 
 async def test_the_plans_and_costs_of_a_document_are_limited(client: Client, root: Person) -> None:
@@ -76,6 +112,6 @@ async def test_the_plans_and_costs_of_a_document_are_limited(client: Client, roo
         assert sorted(found["me"]) == sorted(
             ["id", "sessions", *(f"n{bit}" for bit in range(6) if not values[f"f{bit}"])]
         )
-    document = document_of(client, text)
+    document = await document_of(client, text)
     assert len(document.plans) <= KEPT_PLANS
     assert len(document.costs) <= KEPT_PLANS

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from service import limits
+from service.operations import documents
 from tests.conftest import PASSWORD, Client, Person
 
 WRONG = 'mutation { login(input: {login: "alice", password: "wrong password"}) { errors { code } } }'
@@ -149,3 +151,36 @@ async def test_a_time_that_the_database_reads_as_infinity_is_rejected(
     answer = await client.execute(document, {"i": {"id": alice.id, "until": moment}}, by=root)
     assert codes([answer]) == ["BAD_USER_INPUT"]
     assert [problem["path"] for problem in answer["errors"][0]["extensions"]["problems"]] == [["i", "until"]]
+
+
+async def test_a_document_has_a_limit_of_lines(client: Client) -> None:
+    for separator in ("\n", "\r", "\r\n"):
+        text = "{ __typename }" + separator * (documents.MOST_LINES // len(separator))
+        assert await client.data(text) == {"__typename": "Query"}
+        [error] = (await client.execute(text + separator))["errors"]
+        assert error["extensions"] == {"code": "QUERY_TOO_COMPLEX", "limit": documents.MOST_LINES}
+
+
+async def test_all_lists_of_the_variables_together_have_a_limit(client: Client, root: Person) -> None:
+    names = [f"v{number}" for number in range(11)]
+    declared, fields = (
+        " ".join(f"${name}: [ID!]" for name in names),
+        " ".join(f"{name}: users(filter: {{ids: ${name}}}) {{ nodes {{ id }} }}" for name in names),
+    )
+    text, ids = f"query ({declared}) {{ {fields} }}", [root.id] * limits.LIST_ITEMS
+    answer = await client.execute(text, dict.fromkeys(names[:10], ids), by=root)
+    assert {error["extensions"].get("argument") for error in answer["errors"]} == {"filter"}
+    [error] = (await client.execute(text, dict.fromkeys(names, ids), by=root))["errors"]
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "limit": limits.REQUEST_ITEMS}
+
+
+async def test_the_texts_of_kept_documents_have_a_limit(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "KEPT_CHARACTERS", 1_000)
+    kept = client.app.state.endpoint._engine._documents._kept  # noqa: SLF001
+    popular = "{ popular: __typename }"
+    for number in range(100):
+        assert await client.data(f"{{ a{number}: __typename }}") == {f"a{number}": "Query"}
+        assert await client.data(popular) == {"popular": "Query"}
+        assert sum(map(len, kept)) <= 1_000
+    assert popular in kept
+    assert 20 < len(kept) < 100

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from service.access.actor import Actor
@@ -59,10 +59,26 @@ class Viewer:
         reaches = self.reaches(rule, row)
         return reaches if isinstance(reaches, bool) else await reaches
 
-    async def can_see(self, type_name: str, row: Any) -> bool:
-        """Return whether the actor may see an object at all: by the rule of its type, else by that of `node`."""
+    async def visible(self, type_name: str, rows: Sequence[Any]) -> Sequence[Any]:
+        """Return the rows of a type that the actor may see at all: by the rule of the type, else by that of `node`.
+
+        The shares in the servers of all rows are read in one statement.
+        """
         rule = self._rules.get((type_name, ""), self.rule("Query", "node"))
-        return await self.can_reach(rule, row)
+        verdict = self.verdict(rule)
+        if verdict is not Verdict.OWN_ROWS or not rows:
+            return rows if verdict is Verdict.ALLOWED else ()
+        ownership = rule.ownership or rows[0].ownership
+        seen = [owns(self.actor, row, ownership) for row in rows]
+        if ownership.server is not None and self.actor.user_id is not None and not all(seen):
+            servers = [row[ownership.server] for row, own in zip(rows, seen, strict=True) if not own]
+            shares = await self._loaders.load("shares_by_server", servers, viewer=self.actor.user_id)
+            held = {server: share[0]["permissions"] for server, share in shares.items()}
+            seen = [
+                own or opens_by_share(rule, held.get(row[ownership.server]), self.actor.authority)
+                for row, own in zip(rows, seen, strict=True)
+            ]
+        return [row for row, is_seen in zip(rows, seen, strict=True) if is_seen]
 
     async def share(self, server_id: str) -> Any:
         """Return the actor's share in a server, with `permissions` and `until`; None without one."""

@@ -1,11 +1,11 @@
 """The compiler: from a valid document to a Plan.
 
-It declines what only graphql-core runs: introspection, and the directives of incremental delivery.
+It declines what only graphql-core runs: the directives of incremental delivery.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from graphql import (
@@ -25,6 +25,7 @@ from graphql import (
     is_composite_type,
     is_object_type,
 )
+from graphql.execution.values import VariableValues
 from strawberry.utils.str_converters import to_camel_case
 
 from service.access.rules import CLOSED, OPEN
@@ -55,11 +56,15 @@ class DeclinedError(Exception):
 class Compiler:
     """Compiles the operations of one document."""
 
-    def __init__(self, schema: GraphQLSchema, config: Any, rules: Rules, fragments: Fragments) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, config: Any, rules: Rules, fragments: Fragments, introspection: Callable[..., Any]
+    ) -> None:
+        """`introspection` makes the root of `__schema` or `__type` from the operation, its nodes, and the fragments."""
         self._schema = schema
         self._config = config
         self._rules = rules
         self._fragments = fragments
+        self._introspection = introspection
         self._flags: Mapping[str, Any] = {}
 
     def compile(self, definition: OperationDefinitionNode, flags: Mapping[str, Any]) -> Plan:
@@ -68,6 +73,7 @@ class Compiler:
         Raise DeclinedError if only graphql-core can run it.
         """
         self._flags = flags
+        self._definition = definition
         self._layouts: dict[str, Layout] = {}
         self._selections: dict[tuple[Any, ...], Selection] = {}
         root = self._schema.get_root_type(definition.operation)
@@ -178,7 +184,8 @@ class Compiler:
         if name == "__typename":
             return Field(key, name, nodes, self._typename, OPEN, leaf=Leaf(key, parent.name, None))
         if name.startswith("__"):
-            raise DeclinedError
+            root = self._introspection(self._definition, nodes, self._fragments)
+            return Field(key, name, nodes, self._typename, OPEN, root=root, arguments=_all_variables)
         declared = parent.fields[name]
         kind: Kind | None = declared.extensions.get(KIND)
         rule = self._rules.get((parent.name, name), CLOSED)
@@ -246,6 +253,10 @@ class Compiler:
         convert = converter(declared.extensions["strawberry-definition"].arguments, self._config)
         values = bound(declared, node)
         return lambda variables: convert(values(variables))
+
+
+def _all_variables(variables: VariableValues) -> dict[str, Any]:
+    return {"variables": variables}
 
 
 def _owners(fields: Iterable[Field]) -> Iterator[str]:

@@ -6,10 +6,11 @@ Operations run by their plan. What the compiler declines runs by graphql-core, s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+import orjson
 from graphql import ExecutionResult, GraphQLError, OperationType, execute, get_variable_values
 from graphql.execution.values import VariableValues
 from strawberry import Schema
@@ -21,14 +22,18 @@ from service.compiler.plan import Plan
 from service.errors import MOST_PROBLEMS
 from service.execution.run import Run
 from service.graphql_core.executor import AccessExecutor
+from service.graphql_core.introspection import Introspection
 from service.operations.cost import Measured, charge, measure
 from service.operations.denials import denied_mutation
 from service.operations.documents import Documents
 from service.operations.kept import Kept
-from service.operations.phases import Operation, Prepared, Rejected, Result
+from service.operations.phases import Document, Operation, Prepared, Rejected, Result
 from service.operations.variables import Variables, long_list_error, variable_error
+from service.turns import aside, pause
 
+T = TypeVar("T")
 NO_VARIABLES = VariableValues({}, {})
+SHORT_VARIABLES = 1_000  # bytes, which are coerced within a turn of the event loop
 
 
 @dataclass(slots=True, eq=False)
@@ -57,21 +62,22 @@ class Engine:
         self._config = schema.config
         self._schema = schema._schema  # noqa: SLF001  (Strawberry executes texts only; documents are kept here)
         self._documents = Documents(self._schema, token_limit=token_limit, introspection=introspection)
+        self._introspection = Introspection(self._schema, hide_suggestions=not introspection)
         self._rules = rules
         self._info = info
         self._compiled = compiled
         self.declined = 0  # operations that graphql-core ran
 
-    def prepare(self, operation: Operation) -> Prepared | Rejected:
+    async def prepare(self, operation: Operation) -> Prepared | Rejected:
         """Return the operation ready to run, or why it cannot run."""
-        return self._documents.prepare(operation)
+        return await self._documents.prepare(operation)
 
     async def execute(self, operations: Sequence[Prepared | Rejected], context: Any) -> list[Result | Rejected]:
         """Run one operation, or queries at the same time; those with the same plan run together."""
         results: dict[int, Result | Rejected] = {}
         together: dict[Any, list[tuple[int, _Ready]]] = {}
         for number, each in enumerate(operations):
-            ready = each if isinstance(each, Rejected) else self._ready(each, context)
+            ready = each if isinstance(each, Rejected) else await self._ready(each, context)
             if isinstance(ready, _Ready):
                 alone = ready.plan is None or ready.plan.varies
                 together.setdefault(number if alone else ready.plan, []).append((number, ready))
@@ -84,16 +90,16 @@ class Engine:
             await asyncio.gather(*runs)
         return [results[number] for number in range(len(operations))]
 
-    def _ready(self, prepared: Prepared, context: Any) -> _Ready | Rejected | Result:
+    async def _ready(self, prepared: Prepared, context: Any) -> _Ready | Rejected | Result:
         """Return the operation with its plan and its variables, or why it does not run."""
-        variables = self._variables(prepared)
+        variables = await self._variables(prepared)
         if isinstance(variables, Rejected):
             return variables
         try:
-            charge(self._measured(prepared, variables), context.resources.settings, context.budget)
+            charge(await self._measured(prepared, variables), context.resources.settings, context.budget)
         except GraphQLError as error:
             return Rejected([error])
-        plan = self._plan(prepared, variables) if self._compiled else None
+        plan = await self._plan(prepared, variables) if self._compiled else None
         if plan is not None and plan.type is OperationType.MUTATION:
             roots = ((each.key, each.nodes[0], each.rule, each.root.signs_in) for each in plan.root.fields if each.root)
             denied = denied_mutation(context.viewer, roots)
@@ -113,15 +119,21 @@ class Engine:
         for (number, _), (data, errors) in zip(operations, await run.execute(), strict=True):
             results[number] = Result(data, errors)
 
-    def _variables(self, prepared: Prepared) -> VariableValues | Rejected:
-        definitions = prepared.definition.variable_definitions
-        if not definitions:
+    async def _variables(self, prepared: Prepared) -> VariableValues | Rejected:
+        if not prepared.definition.variable_definitions:
             return NO_VARIABLES
         given = prepared.variables or {}
         known: Kept[Variables] = prepared.document.variables
         found = known.get(prepared.name, lambda: Variables(self._schema, prepared.definition)).coerce(given)
         if found is not None:
             return found
+        large = any(isinstance(value, list | dict) for value in given.values())
+        if large and len(orjson.dumps(given)) > SHORT_VARIABLES:
+            return await aside(self._coerced, prepared)
+        return self._coerced(prepared)
+
+    def _coerced(self, prepared: Prepared) -> VariableValues | Rejected:
+        definitions, given = prepared.definition.variable_definitions or (), prepared.variables or {}
         too_long = long_list_error(self._schema, prepared.definition, given)
         if too_long is not None:
             return Rejected([too_long])
@@ -131,27 +143,32 @@ class Engine:
         error = variable_error(self._schema, prepared.definition, prepared.variables)
         return Rejected(values if error is None else [error])
 
-    def _plan(self, prepared: Prepared, variables: VariableValues) -> Plan | None:
+    async def _plan(self, prepared: Prepared, variables: VariableValues) -> Plan | None:
         """Return the plan of an operation; None if the compiler declines it."""
         document, given = prepared.document, variables.coerced
 
         def make() -> Plan | None:
-            compiler = Compiler(self._schema, self._config, self._rules, document.fragments)
+            compiler = Compiler(self._schema, self._config, self._rules, document.fragments, self._introspection.root)
             try:
                 return compiler.compile(prepared.definition, given)
             except DeclinedError:
                 return None
 
         plans: Kept[Plan | None] = document.plans
-        return plans.get((prepared.name, *(given.get(name) for name in document.flags)), make)
+        key = prepared.name, *(given.get(name) for name in document.flags)
+        return await _kept(plans, key, make, document)
 
-    def _measured(self, prepared: Prepared, variables: VariableValues) -> Measured:
+    async def _measured(self, prepared: Prepared, variables: VariableValues) -> Measured:
         """Return the cost of an operation, which depends on the variables that are sizes."""
         document, given = prepared.document, variables.coerced
         sizes = (given.get(name) for name in document.sizes)
         key = (prepared.name, *(len(size) if isinstance(size, list) else size for size in sizes))
         costs: Kept[Measured] = document.costs
-        return costs.get(key, lambda: measure(self._schema, prepared.definition, document.fragments, given))
+
+        def make() -> Measured:
+            return measure(self._schema, prepared.definition, document.fragments, given)
+
+        return await _kept(costs, key, make, document)
 
     async def _interpret(self, prepared: Prepared, context: Any) -> Result | Rejected:
         """Run an operation by graphql-core."""
@@ -173,3 +190,12 @@ class Engine:
         if result.data is None and errors and not any(error.path for error in errors):
             return Rejected(errors)
         return Result(result.data, errors)
+
+
+async def _kept(kept: Kept[T], key: Hashable, make: Callable[[], T], document: Document) -> T:
+    """Return what is kept of a document. What is new is made where it does not delay others."""
+    if key not in kept:
+        if document.long:
+            return await aside(kept.get, key, make)
+        await pause()
+    return kept.get(key, make)

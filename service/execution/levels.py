@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, TypeAlias
 
 from graphql import is_list_type, is_non_null_type
@@ -13,11 +14,13 @@ from service.compiler.leaves import serializer
 from service.compiler.plan import Field, Selection
 from service.database.rows import Row
 from service.execution.failures import Failure
-from service.execution.work import Work
+from service.execution.work import Job, Work
 
+VALUES_PER_PART = 2_000  # take about a millisecond
 Values: TypeAlias = list[Any]
 Object: TypeAlias = dict[str, Any]
 Pair: TypeAlias = tuple[Any, Object]  # a row and its object
+Decided: TypeAlias = tuple[list[Pair], list[Pair], list[Pair]]  # opened, perhaps opened by a share, and closed
 Start: TypeAlias = Callable[[Work, "Levels", Field, Sequence[Any], Sequence[Object]], None]
 
 
@@ -30,25 +33,45 @@ class Levels:
         self._start = start
 
     def objects(self, selection: Selection, rows: Sequence[Any]) -> list[Object]:
-        """Return the objects of the response for rows of one type; relations are filled in later."""
-        viewer = self._work.context.viewer
-        outs = selection.build(rows, viewer)
-        if outs is None:
-            outs = [self._slowly(selection, row) for row in rows]
-        closed: set[Field] = set()
+        """Return the objects of the response for rows of one type; relations, and long levels, are filled in later."""
+        self._work.objects += len(rows)
+        if len(rows) * len(selection.fields) > VALUES_PER_PART:
+            outs: list[Object] = [{} for _ in rows]
+            self._work.add(self._long(selection, rows, outs))
+            return outs
+        outs = self._built(selection, rows)
+        closed = set[Field]()
         if selection.protected:
-            denied, own = selection.verdicts(viewer.actor.authority)
-            is_row = isinstance(rows[0], Row)
-            for field in denied:
-                self._work.put(field, outs, viewer.denial(field.rule, rows[0] if is_row else None))
-            closed.update(denied)
-            for rule, fields in own.items() if is_row else ():
-                self._start_own(rule, fields, rows, outs)
-                closed.update(fields)
+            for rule, fields in self._deny(selection, rows, outs, closed):
+                self._start_own(rule, fields, [self._own(rule, rows, outs)])
         for field in selection.deferred:
             if field not in closed:
                 self._start(self._work, self, field, rows, outs)
         return outs
+
+    def _long(self, selection: Selection, rows: Sequence[Any], outs: Sequence[Object]) -> Job:
+        """Fill the objects of a long level."""
+        size = max(VALUES_PER_PART // len(selection.fields), 1)
+        parts = [slice(start, start + size) for start in range(0, len(rows), size)]
+        for part in parts:
+            for out, built in zip(outs[part], self._built(selection, rows[part]), strict=True):
+                out.update(built)
+            yield
+        closed = set[Field]()
+        for rule, fields in self._deny(selection, rows, outs, closed):
+            decided = []
+            for part in parts:
+                decided.append(self._own(rule, rows[part], outs[part]))
+                yield
+            self._start_own(rule, fields, decided)
+        for field in selection.deferred:
+            if field not in closed:
+                self._start(self._work, self, field, rows, outs)
+                yield
+
+    def _built(self, selection: Selection, rows: Sequence[Any]) -> list[Object]:
+        outs = selection.build(rows, self._work.context.viewer)
+        return [self._slowly(selection, row) for row in rows] if outs is None else outs
 
     def fill(self, field: Field, outs: Sequence[Object], values: Values) -> None:
         """Put values of a field, as a level above has them, in their places."""
@@ -128,28 +151,48 @@ class Levels:
 
     # Access
 
-    def _start_own(self, rule: Rule, fields: Sequence[Field], rows: Sequence[Any], outs: Sequence[Object]) -> None:
-        """Start the fields that a caller may read on rows of their own; deny them on others."""
+    def _deny(
+        self, selection: Selection, rows: Sequence[Any], outs: Sequence[Object], closed: set[Field]
+    ) -> Iterable[tuple[Rule, Sequence[Field]]]:
+        """Deny fields on all rows. Return the rules that open fields on the caller's own rows, with these fields.
+
+        All of these fields are added to `closed`.
+        """
         viewer = self._work.context.viewer
+        denied, own = selection.verdicts(viewer.actor.authority)
+        is_row = isinstance(rows[0], Row)
+        for field in denied:
+            self._work.put(field, outs, viewer.denial(field.rule, rows[0] if is_row else None))
+        closed.update(denied, *(own.values() if is_row else ()))
+        return own.items() if is_row else ()
+
+    def _own(self, rule: Rule, rows: Sequence[Any], outs: Sequence[Object]) -> Decided:
+        """Return which rows a rule opens, which it may open by a share in a server, and which it does not open."""
+        actor = self._work.context.viewer.actor
         ownership = rule.ownership or rows[0].ownership
         opened, shared, closed = list[Pair](), list[Pair](), list[Pair]()
+        other = shared if ownership.server and actor.user_id is not None else closed
         for pair in zip(rows, outs, strict=True):
-            if owns(viewer.actor, pair[0], ownership):
-                opened.append(pair)
-            elif ownership.server and viewer.actor.user_id is not None:
-                shared.append(pair)
-            else:
-                closed.append(pair)
+            (opened if owns(actor, pair[0], ownership) else other).append(pair)
+        return opened, shared, closed
+
+    def _start_own(self, rule: Rule, fields: Sequence[Field], decided: Sequence[Decided]) -> None:
+        """Start fields on the rows that a rule opens, and deny them on others."""
+        opened, shared, closed = (list(chain.from_iterable(pairs)) for pairs in zip(*decided, strict=True))
         self._open(fields, opened)
         self._close(rule, fields, closed)
         if not shared:
             return
+        viewer = self._work.context.viewer
+        server = (rule.ownership or shared[0][0].ownership).server
+        authority = viewer.actor.authority
 
         def done(shares: Mapping[str, Sequence[Any]]) -> None:
+            held = {key: found[0]["permissions"] for key, found in shares.items()}
+            opened_later, closed_later = list[Pair](), list[Pair]()
             for pair in shared:
-                found = shares.get(pair[0][ownership.server])
-                held = found[0]["permissions"] if found else None
-                (opened_later if opens_by_share(rule, held, viewer.actor.authority) else closed_later).append(pair)
+                is_open = opens_by_share(rule, held.get(pair[0][server]), authority)
+                (opened_later if is_open else closed_later).append(pair)
             self._open(fields, opened_later)
             self._close(rule, fields, closed_later)
 
@@ -157,10 +200,10 @@ class Levels:
             for field in fields:
                 self._work.put(field, [out for _, out in shared], error)
 
-        opened_later, closed_later = list[Pair](), list[Pair]()
-        keys = [row[ownership.server] for row, _ in shared]
-        read = self._work.context.loaders.load("shares_by_server", keys, viewer=viewer.actor.user_id)
-        self._work.later(read, done, fail)
+        keys = [row[server] for row, _ in shared]
+        self._work.later(
+            self._work.context.loaders.load("shares_by_server", keys, viewer=viewer.actor.user_id), done, fail
+        )
 
     def _open(self, fields: Sequence[Field], pairs: Sequence[Pair]) -> None:
         if pairs:
@@ -170,8 +213,8 @@ class Levels:
                     self._start(self._work, self, field, rows, outs)
 
     def _close(self, rule: Rule, fields: Sequence[Field], pairs: Sequence[Pair]) -> None:
-        viewer = self._work.context.viewer
-        for row, out in pairs:
-            denial = viewer.denial(rule, row)
+        """Deny fields on rows that are not the caller's own; the error is the same for all of them."""
+        if pairs:
+            denial, outs = self._work.context.viewer.denial(rule, pairs[0][0]), [out for _, out in pairs]
             for field in fields:
-                out[field.key] = self._work.failure(field, denial)
+                self._work.put(field, outs, denial)

@@ -12,10 +12,12 @@ from service.compiler.kinds import ENTITIES, VIEWER, Computed, PageOf, Related, 
 from service.compiler.plan import Field
 from service.errors import ApiError, ApiErrorCode
 from service.execution.levels import Levels, Object, Values
-from service.execution.work import Work
+from service.execution.work import Job, Work
 from service.nodes import find_nodes, load_related
 from service.pagination import Page, Window
 
+COMPUTED_PER_PART = 100
+ROWS_PER_PART = 10  # a row may be a page, whose value is a list of edges
 Rows: TypeAlias = Sequence[Any]
 Outs: TypeAlias = Sequence[Object]
 
@@ -34,8 +36,18 @@ def start(work: Work, levels: Levels, field: Field, rows: Rows, outs: Outs) -> N
         case None:
             for page, out in zip(rows, outs, strict=True):
                 work.later_for(field, [out], page.count(), partial(_fill_count, levels, field, out))
+        case _ if len(rows) > ROWS_PER_PART:
+            work.add(_fill_long(work, levels, field, rows, outs))
         case _:
             levels.fill(field, outs, _values(work, field, rows))
+
+
+def _fill_long(work: Work, levels: Levels, field: Field, rows: Rows, outs: Outs) -> Job:
+    values = Values()
+    for start in range(0, len(rows), ROWS_PER_PART):
+        values += _values(work, field, rows[start : start + ROWS_PER_PART])
+        yield
+    levels.fill(field, outs, values)
 
 
 def _values(work: Work, field: Field, rows: Rows) -> Values:
@@ -145,8 +157,15 @@ class _Computation:
     def _done(self, name: str, found: Mapping[str, Rows]) -> None:
         self._found[name] = found
         if len(self._found) == len(self._relations):
-            values = [self._compute(number, row) for number, row in enumerate(self._rows)]
-            self._levels.fill(self._field, self._outs, values)
+            self._work.add(self._fill())
+
+    def _fill(self) -> Job:
+        values = Values()
+        for number, row in enumerate(self._rows):
+            if number % COMPUTED_PER_PART == COMPUTED_PER_PART - 1:
+                yield
+            values.append(self._compute(number, row))
+        self._levels.fill(self._field, self._outs, values)
 
     def _compute(self, number: int, row: Any) -> Any:
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from graphql import OperationType
@@ -20,6 +20,11 @@ from service.execution import relations
 from service.execution.failures import Resolved, resolve
 from service.execution.levels import Levels
 from service.execution.work import Work
+from service.turns import aside, pause
+
+# Of a response with failures, which is walked within a turn of the event loop
+OBJECTS_PER_TURN = 200
+FAILURES_PER_TURN = 5
 
 
 class Run:
@@ -45,14 +50,28 @@ class Run:
             if len(root.fields) == 1:
                 await self._root(root.fields[0], responses)
             else:
-                await asyncio.gather(*(self._root(field, responses) for field in root.fields))
+                await asyncio.gather(*(self._root(field, responses, pause) for field in root.fields))
             await work.drain()
-        if work.failed:
-            return [resolve(root, data, work.types) for data in responses]
-        return [(data, []) for data in responses]
+        if not work.failures:
+            return [(data, []) for data in responses]
+        large = work.objects > OBJECTS_PER_TURN or work.failures > FAILURES_PER_TURN
+        return await aside(self._resolved, responses) if large else self._resolved(responses)
 
-    async def _root(self, field: Field, responses: Sequence[dict[str, Any]]) -> None:
-        """Call the function of a root field for each operation, and put the values in their places."""
+    def _resolved(self, responses: Sequence[dict[str, Any]]) -> list[Resolved]:
+        return [resolve(self._plan.root, data, self._work.types) for data in responses]
+
+    async def _root(
+        self,
+        field: Field,
+        responses: Sequence[dict[str, Any]],
+        between: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Call the function of a root field for each operation, and put the values in their places.
+
+        `between` is awaited before and after the calls.
+        """
+        if between is not None:
+            await between()
         work = self._work
         if field.root is None:  # __typename
             for data in responses:
@@ -64,6 +83,8 @@ class Run:
             return
         calls = [self._call(field, variables) for variables in self._variables]
         values = [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
+        if between is not None:
+            await between()
         self._levels.fill(field, responses, values)
 
     async def _call(self, field: Field, variables: VariableValues) -> Any:

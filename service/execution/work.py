@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -12,9 +11,11 @@ from graphql.execution.values import VariableValues
 
 from service.compiler.plan import Field, Selection
 from service.execution.failures import Failure
+from service.turns import pause
 
-LONGEST_TURN = 0.005  # seconds, after which other requests have their turn
+READS_PER_PART = 64
 Done: TypeAlias = Callable[[Any], None]
+Job: TypeAlias = Iterator[None]  # long work, which yields between its parts
 
 
 async def _outcome(read: Awaitable[Any]) -> Any:
@@ -32,12 +33,14 @@ class Work:
         self.context = context
         self.variables = variables
         self.types: dict[int, Selection] = {}  # the selection of each object behind an interface
-        self.failed = False
+        self.failures = 0
+        self.objects = 0  # so far
         self._pending: list[tuple[Awaitable[Any], Done, Done]] = []
+        self._jobs: deque[Job] = deque()
 
     def failure(self, field: Field, error: Exception) -> Failure:
         """Return what takes the place of a value that could not be read."""
-        self.failed = True
+        self.failures += 1
         return Failure(field, error)
 
     def missing(self, field: Field) -> Failure:
@@ -58,15 +61,24 @@ class Work:
         """Call `done` with the result of a read that a field of these objects needs; its error takes their places."""
         self.later(read, done, partial(self.put, field, outs))
 
+    def add(self, job: Job) -> None:
+        """Do long work before the next level is read."""
+        self._jobs.append(job)
+
     async def drain(self) -> None:
-        """Await the reads of one level after the other, until no level follows."""
-        started = time.perf_counter()
-        while self._pending:
+        """Do the jobs and await the reads of one level after the other, until no level follows."""
+        while self._pending or self._jobs:
+            while self._jobs:
+                for _ in self._jobs.popleft():
+                    await pause()
             level, self._pending = self._pending, []
+            found = []
             # All reads come first, so that those of the next level leave together
-            found = [(await _outcome(read), done, fail) for read, done, fail in level]
-            for outcome, done, fail in found:
+            for read, done, fail in level:
+                found.append((await _outcome(read), done, fail))
+                if not len(found) % READS_PER_PART:
+                    await pause()
+            for number, (outcome, done, fail) in enumerate(found):
+                if number:
+                    await pause()
                 (fail if isinstance(outcome, Exception) else done)(outcome)
-                if time.perf_counter() - started > LONGEST_TURN:
-                    await asyncio.sleep(0)
-                    started = time.perf_counter()

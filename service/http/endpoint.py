@@ -78,7 +78,7 @@ class Endpoint:
         message = await read_message(http, self._bodies, **limits)
         credential = credential_of(http, request)
         actor = await actor_of(credential, resources.database, request, settings)
-        prepared = [self._prepare(operation, http.method) for operation in message.operations]
+        prepared = [await self._prepare(operation, http.method) for operation in message.operations]
         results, contexts = await self._execute(prepared, actor, request, http)
         responses = [result.response(request.id) for result in results]
         failed = not message.batch and isinstance(results[0], Rejected)
@@ -88,8 +88,8 @@ class Endpoint:
             self._update_cookie(response, request, contexts, actor)
         return response
 
-    def _prepare(self, operation: Operation | Rejected, method: str) -> Prepared | Rejected:
-        prepared = operation if isinstance(operation, Rejected) else self._engine.prepare(operation)
+    async def _prepare(self, operation: Operation | Rejected, method: str) -> Prepared | Rejected:
+        prepared = operation if isinstance(operation, Rejected) else await self._engine.prepare(operation)
         if isinstance(prepared, Prepared) and method != "POST" and prepared.type is not OperationType.QUERY:
             raise HttpError(405, bad_input("A GET may only run queries."), Allow="POST")
         return prepared

@@ -143,7 +143,7 @@ async def _lock_server(info: Info, change: Write, server_id: str, field: str) ->
     viewer = info.context.viewer
     server = await change.run("lock_server", id=server_id)
     if server is None or not await viewer.can_reach(change.rule, server):
-        if server is not None and await viewer.can_see("Server", server):
+        if server is not None and await viewer.visible("Server", [server]):
             raise reject(ErrorCode.NOT_ALLOWED, f"This requires the permission {change.rule.own} on the server.", field)
         raise reject(ErrorCode.NOT_FOUND, "This object does not exist.", field)
     authority = info.context.actor.authority

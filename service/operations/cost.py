@@ -1,8 +1,9 @@
-"""Cost limits: the objects and values that an operation may return, counted before it runs.
+"""Cost limits: the statements, objects, and values that an operation may take, counted before it runs.
 
 Fragments and aliases are included. A page counts as its size times the objects around it, a list without a size as a
-page of the default size, unless its field declares its number of items. Each selection set is counted once and
-multiplied, so that counting is fast where execution would be exponential (CVE-2026-47707, CVE-2026-47706).
+page of the default size, unless its field declares its number of items. Statements are not multiplied, because all
+objects of a level share them. Each selection set is counted once and multiplied, so that counting is fast where
+execution would be exponential (CVE-2026-47707, CVE-2026-47706).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
+    NullValueNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
@@ -42,19 +44,19 @@ from graphql import (
 from service import limits
 from service.errors import ApiError, ApiErrorCode
 from service.settings import Settings
+from service.weights import WEIGHT, Weight
 
 NODE = "Node"
-ITEMS = "items"  # the extension of a field that declares how many items its list has
+NO_WEIGHT = Weight()
 MOST_LEVELS = 50  # introspection has 15; a level is up to two in JSON, and orjson writes at most 254
-# SECURITY: a value costs about 10 us. Without a limit, a document of 1,000 tokens could occupy a worker for a minute.
-# 50 users with all their pages and columns have 26 values per object.
-VALUES_PER_OBJECT = 30
+# SECURITY: without a limit on values, a document of 1,000 tokens could occupy a worker for a minute
+VALUES_PER_OBJECT = 20
 VALUES_PER_JSON = 100  # it may be long
 VALUES_PER_INTROSPECTION = 3
 ANONYMOUS_VALUES = 20_000
 # SECURITY: the answers are long, and are the same at every repetition
 MOST_INTROSPECTIONS = {"__schema": 2, "__type": 20}
-LEAST_VALUES = 250_000  # the standard introspection query passes even if the operator allows few objects
+INTROSPECTION_VALUES = 250_000  # the standard introspection query passes
 
 
 @dataclass(slots=True)
@@ -62,8 +64,10 @@ class Budget:
     """What the operations of one HTTP request have requested so far. Anonymous callers may request less."""
 
     anonymous: bool
+    statements: int = 0
     objects: int = 0
-    values: int = 0
+    served: int = 0
+    introspected: int = 0
     logins: int = 0
     introspections: Counter[str] = field(default_factory=Counter)
 
@@ -92,17 +96,21 @@ def charge(measured: Measured, settings: Settings, budget: Budget) -> None:
     """
     _limit(f"at most {settings.root_mutation_limit} mutations", measured.mutations, settings.root_mutation_limit)
     cost = measured.cost
-    most_values = max(LEAST_VALUES, VALUES_PER_OBJECT * settings.node_limit)
+    most_values = VALUES_PER_OBJECT * settings.node_limit
+    budget.statements += cost.statements
     budget.objects += cost.objects
-    budget.values += cost.values
+    budget.served += measured.served
+    budget.introspected += cost.values - measured.served
     _limit(f"at most {settings.node_limit} objects", budget.objects, settings.node_limit)
+    _limit(f"statements of a weight of at most {settings.statement_limit}", budget.statements, settings.statement_limit)
     _limit(f"at most {MOST_LEVELS} levels of fields", cost.levels, MOST_LEVELS)
-    _limit(f"at most {most_values} values", budget.values, most_values)
+    _limit(f"at most {most_values} values", budget.served, most_values)
+    _limit(f"at most {INTROSPECTION_VALUES} values of the schema", budget.introspected, INTROSPECTION_VALUES)
     budget.introspections += measured.introspections
     for name, most in MOST_INTROSPECTIONS.items():
         _limit(f"at most {most} fields {name}", budget.introspections[name], most)
     if budget.anonymous:
-        _limit(f"at most {ANONYMOUS_VALUES} values unless you sign in", measured.served, ANONYMOUS_VALUES)
+        _limit(f"at most {ANONYMOUS_VALUES} values unless you sign in", budget.served, ANONYMOUS_VALUES)
 
 
 def _limit(allowed: str, cost: int, limit: int) -> None:
@@ -112,19 +120,33 @@ def _limit(allowed: str, cost: int, limit: int) -> None:
 
 
 class Cost(NamedTuple):
-    """What an operation may return at most: objects with an id, and values of any kind; and its levels of fields."""
+    """What an operation may take at most.
+
+    Objects have an id, values are of any kind; `levels` are those of fields, and `statements` the weight of statements.
+    """
 
     objects: int = 0
     values: int = 0
     levels: int = 0
+    statements: int = 0
 
     def beside(self, other: Cost) -> Cost:
         """Return the cost of both, on the same object."""
-        return Cost(self.objects + other.objects, self.values + other.values, max(self.levels, other.levels))
+        return Cost(
+            self.objects + other.objects,
+            self.values + other.values,
+            max(self.levels, other.levels),
+            self.statements + other.statements,
+        )
 
-    def within(self, count: int, objects: int, values: int) -> Cost:
+    def within(self, count: int, objects: int, values: int, statements: int) -> Cost:
         """Return the cost of this in each of `count` items, which themselves have the given cost."""
-        return Cost((self.objects + objects) * count, (self.values + values) * count, self.levels + 1)
+        return Cost(
+            (self.objects + objects) * count,
+            (self.values + values) * count,
+            self.levels + 1,
+            self.statements + statements,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +226,13 @@ class _Counter:
             return Cost()
         inner = get_named_type(field.type)
         count = self._count(node, parent, field, size)
+        weight = self._statements(node, field)
         if node.selection_set is None:
-            return Cost().within(count, 0, VALUES_PER_JSON if inner.name == "JSON" else 1)
+            return Cost().within(count, 0, VALUES_PER_JSON if inner.name == "JSON" else 1, weight)
         # Connections, edges, and plain values are not read from the database by themselves
         identified = inner.name == NODE or any(each.name == NODE for each in getattr(inner, "interfaces", ()))
         page = self._size(node) if "first" in field.args else 1
-        return self.cost(node.selection_set, inner, page).within(count, int(identified), 1)
+        return self.cost(node.selection_set, inner, page).within(count, int(identified), 1, weight)
 
     def _count(self, node: FieldNode, parent: GraphQLNamedType, field: GraphQLField, size: int) -> int:
         """Return how many items the field has."""
@@ -224,11 +247,20 @@ class _Counter:
         # The items of a page are one level below the field that has its size
         if node.name.value in {"nodes", "edges"}:
             return size
-        return int(field.extensions.get(ITEMS, limits.DEFAULT_PAGE_SIZE))
+        declared: Weight = field.extensions.get(WEIGHT, NO_WEIGHT)
+        return limits.DEFAULT_PAGE_SIZE if declared.items is None else declared.items
+
+    def _statements(self, node: FieldNode, field: GraphQLField) -> int:
+        """Return the weight of the field's statements; an argument that is null adds nothing."""
+        declared: Weight = field.extensions.get(WEIGHT, NO_WEIGHT)
+        given = (each for each in declared.arguments.items() if self._argument(node, each[0]) is not None)
+        return declared.statements + sum(weight for _, weight in given)
 
     def _argument(self, node: FieldNode, name: str) -> Any:
         value = next((argument.value for argument in node.arguments or () if argument.name.value == name), None)
-        return self._variables.get(value.name.value) if isinstance(value, VariableNode) else value
+        if isinstance(value, VariableNode):
+            return self._variables.get(value.name.value)
+        return None if isinstance(value, NullValueNode) else value
 
     def _size(self, node: FieldNode) -> int:
         for name in ("first", "last"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections import OrderedDict
 from typing import Any
 
 from graphql import (
@@ -32,10 +32,14 @@ from service.errors import ApiError, ApiErrorCode, bad_input
 from service.operations.phases import Document, Operation, Prepared, Rejected
 from service.operations.repetition import check_repetition
 from service.operations.variables import LiteralsOfCorrectType, OneOfVariables
+from service.turns import aside, pause
 
 KEPT_DOCUMENTS = 512
+KEPT_CHARACTERS = 524_288  # of all texts that are kept
 LONGEST_KEPT = 16_384  # characters
 LONGEST_TEXT = 100_000  # characters
+MOST_LINES = 1_000
+SHORT_TEXT = 256  # characters, which are parsed and validated within a turn of the event loop
 MOST_VALIDATION_ERRORS = 20
 STRICTER: dict[type[ASTValidationRule], type[ASTValidationRule]] = {
     ValuesOfCorrectTypeRule: LiteralsOfCorrectType,
@@ -75,6 +79,14 @@ class _Variables(Visitor):
             (self.flags if node.name.value == "if" else self.sizes).add(node.value.name.value)
 
 
+def _unlink(document: DocumentNode) -> None:
+    """Take the tokens of a document from each other, so that those that no node needs, and later all, are freed."""
+    token = document.loc.start_token if document.loc else None
+    while token is not None:
+        following, token.prev, token.next = token.next, None, None
+        token = following
+
+
 class Documents:
     """The documents of one schema."""
 
@@ -84,12 +96,17 @@ class Documents:
         self._rules = RULES if introspection else (*RULES, NoIntrospection)
         # SECURITY: suggestions would reveal the schema name by name (OWASP GraphQL cheat sheet)
         self.hide_suggestions = not introspection
-        self._kept = lru_cache(KEPT_DOCUMENTS)(self._parse)
+        self._kept: OrderedDict[str, Document] = OrderedDict()  # the most recently used is the last
+        self._characters = 0  # of the texts that are kept
 
-    def prepare(self, operation: Operation) -> Prepared | Rejected:
+    async def prepare(self, operation: Operation) -> Prepared | Rejected:
         """Return the operation ready to run, or why it cannot run."""
         try:
-            document = self._document(operation.text)
+            document = self._kept.get(operation.text)
+            if document is None:
+                document = await self._new(operation.text)
+            else:
+                self._kept.move_to_end(operation.text)
             definition = self._definition(document.node, operation.name)
         except InvalidDocumentError as error:
             return Rejected(error.errors)
@@ -97,19 +114,34 @@ class Documents:
             return Rejected([error])
         return Prepared(document, definition, operation.variables)
 
-    def _document(self, text: str) -> Document:
+    async def _new(self, text: str) -> Document:
         # SECURITY: spaces, comments, and long strings are few tokens, but take the lexer time
         if len(text) > LONGEST_TEXT:
             message = f"A document must have at most {LONGEST_TEXT} characters. Use variables for long values."
             raise ApiError(ApiErrorCode.QUERY_TOO_COMPLEX, message, limit=LONGEST_TEXT)
+        # SECURITY: for the line of each error, graphql-core counts the line breaks before it
+        if sum(map(text.count, "\n\r")) > MOST_LINES:
+            message = f"A document must have at most {MOST_LINES} lines."
+            raise ApiError(ApiErrorCode.QUERY_TOO_COMPLEX, message, limit=MOST_LINES)
+        if len(text) > SHORT_TEXT:
+            document = await aside(self._parse, text)
+        else:
+            await pause()  # a batch may have many
+            document = self._parse(text)
         # SECURITY: a text may be as long as a body; those kept must not fill the memory
-        return self._kept(text) if len(text) <= LONGEST_KEPT else self._parse(text)
+        if len(text) <= LONGEST_KEPT and text not in self._kept:
+            self._kept[text] = document
+            self._characters += len(text)
+            while len(self._kept) > KEPT_DOCUMENTS or self._characters > KEPT_CHARACTERS:
+                self._characters -= len(self._kept.popitem(last=False)[0])
+        return document
 
     def _parse(self, text: str) -> Document:
         try:
             document = parse(text, max_tokens=self._token_limit)
         except GraphQLSyntaxError as error:
             raise InvalidDocumentError(self._too_complex(error) or error) from error
+        _unlink(document)
         check_repetition(document)
         errors = validate(
             self._schema, document, self._rules, MOST_VALIDATION_ERRORS, hide_suggestions=self.hide_suggestions
@@ -119,7 +151,8 @@ class Documents:
         fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
         found = _Variables()
         visit(document, found)
-        return Document(document, fragments, tuple(sorted(found.flags)), tuple(sorted(found.sizes)))
+        flags, sizes = tuple(sorted(found.flags)), tuple(sorted(found.sizes))
+        return Document(document, fragments, flags, sizes, len(text) > SHORT_TEXT)
 
     def _too_complex(self, error: GraphQLError) -> ApiError | None:
         """Return the error of a document that graphql-core aborted, which only the message tells."""

@@ -30,13 +30,14 @@ class Document:
     """A valid document, with what is known of it.
 
     `flags` are the variables of @skip and @include, and `sizes` those of pages and of lists of ids. Plans depend on the
-    former, costs on the latter.
+    former, costs on the latter. `long` says whether its text is so long that plans and costs take time.
     """
 
     node: DocumentNode
     fragments: Fragments
     flags: tuple[str, ...]
     sizes: tuple[str, ...]
+    long: bool
     plans: Kept[Any] = field(default_factory=partial(Kept, KEPT_PLANS))
     costs: Kept[Any] = field(default_factory=partial(Kept, KEPT_PLANS))
     variables: Kept[Any] = field(default_factory=partial(Kept, KEPT_PLANS))

@@ -94,12 +94,13 @@ def variable_error(
 def long_list_error(
     schema: GraphQLSchema, operation: OperationDefinitionNode, variables: Mapping[str, Any] | None
 ) -> ApiError | None:
-    """Return the error of a list in the variables that is too long to be looked at, or None.
+    """Return the error of lists in the variables that are too long to be looked at, or None.
 
     SECURITY: every item is parsed before the limit of its field is known, and a body has room for 100,000 items.
     """
     if not any(isinstance(value, list | dict) for value in (variables or {}).values()):
         return None
+    items = 0
     pending: list[tuple[Any, Any]] = [
         (value, declared) for _, value, declared in _values(schema, operation, variables or {})
     ]
@@ -110,7 +111,12 @@ def long_list_error(
             if len(value) > limits.LIST_ITEMS:
                 message = f"A list in the variables must have at most {limits.LIST_ITEMS} items."
                 return bad_input(message, limit=limits.LIST_ITEMS)
-            pending += ((item, plain.of_type) for item in value)
+            items += len(value)
+            if items > limits.REQUEST_ITEMS:
+                message = f"All lists in the variables together must have at most {limits.REQUEST_ITEMS} items."
+                return bad_input(message, limit=limits.REQUEST_ITEMS)
+            if not is_leaf_type(get_nullable_type(plain.of_type)):
+                pending += ((item, plain.of_type) for item in value)
         elif is_input_object_type(plain) and isinstance(value, dict):
             pending += ((value[name], field.type) for name, field in plain.fields.items() if name in value)
     return None

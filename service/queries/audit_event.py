@@ -15,6 +15,7 @@ from service.pagination import Connection, Window
 from service.payloads import query
 from service.queries.arguments import After, Before, First, Last, checked, list_page
 from service.types.audit_event import AuditEvent
+from service.weights import LIST
 
 
 @strawberry.input(description="Which audit events to list; every given field must match")
@@ -32,7 +33,7 @@ class AuditFilter:
     created_before: dt.datetime | None = optional("Events before this time")
 
 
-@query(Access(any="audit.read"))
+@query(Access(any="audit.read"), weight=LIST)
 async def audit_events(  # noqa: PLR0917
     info: Info,
     first: First = None,

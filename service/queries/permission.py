@@ -12,9 +12,10 @@ from service.access.rules import Public
 from service.context import Info
 from service.payloads import query
 from service.types.permission_info import PermissionInfo
+from service.weights import Weight
 
 
-@query(Public(), items=len(permissions.CATALOGUE))
+@query(Public(), weight=Weight(items=len(permissions.CATALOGUE)))
 def permission_catalog(
     info: Info,
     kind: Annotated[PermissionKind | None, strawberry.argument(description="Only permissions of this kind")] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import strawberry
@@ -14,6 +15,7 @@ from service.pagination import Connection, Window
 from service.payloads import query
 from service.queries.arguments import After, Before, First, Last, checked, list_page, search_text
 from service.types.server import Server
+from service.weights import LIST, SEARCH
 
 VALUES = Items(limits.FILTER_VALUES)
 
@@ -39,7 +41,7 @@ async def server(
     return row if row is not None and await viewer.can_reach(viewer.rule("Query", "server"), row) else None
 
 
-@query(Access(any="servers.read"))
+@query(Access(any="servers.read"), weight=replace(LIST, arguments={"search": SEARCH}))
 async def servers(  # noqa: PLR0917
     info: Info,
     first: First = None,

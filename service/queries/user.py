@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Annotated, Any
 
@@ -21,6 +21,7 @@ from service.payloads import query
 from service.queries.arguments import After, Before, First, Last, checked, either, list_page, search_text
 from service.types.plan import Tier
 from service.types.user import User
+from service.weights import LIST, OFFSET, SEARCH
 
 KEY = ExactText(limits.LOOKUP_KEY)
 VALUES = Items(limits.FILTER_VALUES)
@@ -134,7 +135,7 @@ def _stored_form(name: str, key: str) -> str | None:
     return email_problems(key)[0] if name == "email" else key
 
 
-@query(Access(any="users.read"))
+@query(Access(any="users.read"), weight=replace(LIST, arguments={"search": SEARCH, "offset": OFFSET}))
 async def users(  # noqa: PLR0917
     info: Info,
     first: First = None,

@@ -1,0 +1,20 @@
+-- name: types_by_id :many
+-- The type of the object with each id; what its own statement hides, such as an ended session, is found as well
+SELECT users.id AS key, 'User' AS type FROM users WHERE users.id = ANY(CAST(:keys AS uuid[]))
+UNION ALL
+SELECT roles.id AS key, 'Role' AS type FROM roles WHERE roles.id = ANY(CAST(:keys AS uuid[]))
+UNION ALL
+SELECT plans.id AS key, 'Plan' AS type FROM plans WHERE plans.id = ANY(CAST(:keys AS uuid[]))
+UNION ALL
+SELECT sessions.id AS key, 'Session' AS type FROM sessions WHERE sessions.id = ANY(CAST(:keys AS uuid[]))
+UNION ALL
+SELECT api_keys.id AS key, 'ApiKey' AS type FROM api_keys WHERE api_keys.id = ANY(CAST(:keys AS uuid[]))
+UNION ALL
+SELECT ssh_keys.id AS key, 'SshKey' AS type FROM ssh_keys WHERE ssh_keys.id = ANY(CAST(:keys AS uuid[]))
+UNION ALL
+SELECT servers.id AS key, 'Server' AS type FROM servers WHERE servers.id = ANY(CAST(:keys AS uuid[]))
+UNION ALL
+SELECT subusers.id AS key, 'Subuser' AS type FROM subusers WHERE subusers.id = ANY(CAST(:keys AS uuid[]))
+UNION ALL
+SELECT audit_events.id AS key, 'AuditEvent' AS type FROM audit_events
+WHERE audit_events.id = ANY(CAST(:keys AS uuid[]));

@@ -120,7 +120,15 @@ class Window:
     @property
     def parameters(self) -> tuple[tuple[str, Any], ...]:
         """The parameters of the page's query; it returns one row more, to tell whether there are more."""
-        found: list[tuple[str, Any]] = [("limit", self.size + 1)]
+        return self._limited(self.size + 1)
+
+    @property
+    def text_parameters(self) -> tuple[tuple[str, Any], ...]:
+        """The parameters of the query of the page as text, which tells nothing of further rows."""
+        return self._limited(self.size)
+
+    def _limited(self, limit: int) -> tuple[tuple[str, Any], ...]:
+        found: list[tuple[str, Any]] = [("limit", limit)]
         for name, cursor in zip(("low", "high"), self._ends, strict=True):
             if cursor is not None:
                 found += [(name, cursor.position), (f"{name}_id", cursor.id)]

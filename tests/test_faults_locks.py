@@ -89,18 +89,18 @@ async def test_the_lists_of_one_request_leave_a_connection_to_others(
     client: Client, database_url: str, root: Person, alice: Person
 ) -> None:
     await client.execute(ME, by=alice)
-    aliases = " ".join(f"a{number}: plans {{ id }}" for number in range(12))
-    async with held(database_url, "LOCK TABLE plans IN ACCESS EXCLUSIVE MODE") as holder:
+    aliases = " ".join(f"a{number}: auditEvents(first: {number + 1}) {{ nodes {{ id }} }}" for number in range(12))
+    async with held(database_url, "LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE") as holder:
         slow = asyncio.create_task(client.execute(f"{{ {aliases} }}", by=root))
         waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
         async def all_wait() -> bool:
             await holder.execute("SELECT pg_stat_clear_snapshot()")
-            return len(await holder.fetch(waiting)) == 3
+            return len(await holder.fetch(waiting)) == 1
 
         await eventually(all_wait, 4)
         for _ in range(10):
             assert await client.data(ME, by=alice) == {"me": {"username": "alice"}}
-        assert len(await holder.fetch(waiting)) == 3
+        assert len(await holder.fetch(waiting)) == 1
         assert not slow.done()
-    assert (await slow)["data"] == {f"a{number}": [] for number in range(12)}
+    assert "errors" not in await slow

@@ -183,7 +183,7 @@ async def test_long_documents_variables_and_failures_are_handled_aside(
     nodes = "nodes { id target { ... on User { externalId } } }"
     for text, expected in (
         (f"{{ me {{ auditEvents(first: 20) {{ {nodes} }} }} }}", []),
-        (f"{{ me {{ auditEvents(first: 90) {{ edges {{ node {{ id }} }} {nodes} }} }} }}", ["resolve"]),
+        (f"{{ me {{ auditEvents(first: 90) {{ edges {{ node {{ id }} }} {nodes} }} }} }}", ["_resolved"]),
     ):
         handled.clear()
         answer = await client.execute(text, by=alice)

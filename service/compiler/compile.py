@@ -46,6 +46,7 @@ from service.compiler.kinds import (
 )
 from service.compiler.leaves import TIME, Build, Leaf
 from service.compiler.plan import Arguments, Field, Layout, Plan, Selection, leaf_of
+from service.compiler.texts import text_of
 from service.operations.phases import Fragments
 
 
@@ -247,6 +248,8 @@ class Compiler:
             layout = self._layout(rows.name)
             if layout is not None:
                 field.layouts[rows.name] = layout
+        if isinstance(field.kind, PageOf):
+            field.text = text_of(next(iter(field.selections.values())))
 
     def _arguments(self, declared: GraphQLField, node: FieldNode) -> Arguments:
         """Return the function that makes the arguments of the field's function from the variables."""

@@ -27,6 +27,7 @@ from service.access.authorize import Verdict, decide
 from service.access.rules import Rule
 from service.compiler.kinds import Kind
 from service.compiler.leaves import Build, Leaf, Read, Shape, reader
+from service.compiler.texts import PageText
 from service.operations.kept import Kept
 
 KEPT_VERDICTS = 64  # authorities whose verdicts a selection keeps
@@ -73,6 +74,7 @@ class Field:
     arguments: Arguments | None = None
     selections: Selections | None = None
     layouts: dict[str, Layout] = field(default_factory=dict)
+    text: PageText | None = None  # of a page that PostgreSQL can write
     _readers: dict[Shape, Read] = field(default_factory=dict)
 
     @property

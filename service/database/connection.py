@@ -23,6 +23,7 @@ from service.database.pages import (
     page,
     pages_by_parent,
     rows,
+    texts_by_parent,
     variants,
 )
 from service.database.read_connection import PREPARED
@@ -204,6 +205,13 @@ class Database:
     ) -> asyncio.Future[Found]:
         """Return the rows of a page of the list of each parent, by parent."""
         query = pages_by_parent(self.statements[name], bounds, columns)
+        return self._lookups.load(query, parameters, keys, lists=True)
+
+    def load_texts(
+        self, name: str, keys: Sequence[Any], bounds: Bounds, parameters: Parameters, columns: Columns
+    ) -> asyncio.Future[Found]:
+        """Return a row with `text` for each parent: a JSON list of a page of its list, null for an empty page."""
+        query = texts_by_parent(self.statements[name], bounds, columns)
         return self._lookups.load(query, parameters, keys, lists=True)
 
     def load_counts(self, name: str, keys: Sequence[Any]) -> asyncio.Future[Found]:

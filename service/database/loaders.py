@@ -26,7 +26,11 @@ class PageRequest(Protocol):
 
     @property
     def parameters(self) -> Parameters:
-        """The parameters of the page."""
+        """The parameters of the page, with one row more than its size."""
+
+    @property
+    def text_parameters(self) -> Parameters:
+        """The parameters of the page, with its size."""
 
 
 class Loaders:
@@ -57,6 +61,14 @@ class Loaders:
         bounds, parameters = request.bounds, request.parameters
         send = partial(self._database.load_pages, statement, bounds=bounds, parameters=parameters, columns=columns)
         return self._load((statement, columns, bounds, parameters), keys, send)
+
+    def load_texts(
+        self, statement: str, keys: Iterable[Any], request: PageRequest, columns: Columns
+    ) -> Awaitable[Found]:
+        """Return a page of each parent's list as JSON text, by parent."""
+        bounds, parameters = request.bounds, request.text_parameters
+        send = partial(self._database.load_texts, statement, bounds=bounds, parameters=parameters, columns=columns)
+        return self._load(("text", statement, columns, bounds, parameters), keys, send)
 
     async def one(self, statement: str, key: Any, *, columns: Columns | None = None, **parameters: Any) -> Any:
         """Return the row of the key, or None."""

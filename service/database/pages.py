@@ -86,6 +86,21 @@ def pages_by_parent(statement: Statement, bounds: Bounds, columns: Columns | Non
 
 
 @lru_cache(VARIANTS)
+def texts_by_parent(statement: Statement, bounds: Bounds, columns: Columns) -> Query:
+    """Return the query of a page of the list of each parent in `keys` as JSON text, as columns `key` and `text`.
+
+    Each of the columns is an SQL expression over the table `list` with the name of its member.
+    """
+    page = _page_text(statement, bounds, columns)
+    text = (
+        "SELECT CAST(parents.key AS text) AS key, "
+        f"(SELECT CAST(json_agg(page) AS text) FROM (\n{page}\n) AS page) AS text\nFROM {PARENTS}"
+    )
+    sql, parameters = positional(text, constants=PARENT)
+    return Query(f"texts_of_{statement.name}", sql, parameters, "many", None)
+
+
+@lru_cache(VARIANTS)
 def counts_by_parent(statement: Statement) -> Query:
     """Return the query of the number of rows in the list of each parent in `keys`, as columns `key` and `count`."""
     text = f"SELECT parents.key, (SELECT count(*) FROM (\n{statement.text}\n) AS list) AS count\nFROM {PARENTS}"

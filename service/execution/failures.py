@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from graphql import GraphQLError, is_list_type, is_non_null_type, located_error
+from orjson import Fragment
 
 from service.compiler.plan import Field, Selection
 from service.operations.denials import Place, is_denial, place_of
@@ -86,7 +87,7 @@ class _Walk:
         if is_list_type(graphql_type):
             item_type = graphql_type.of_type
             return [self._value(field, item_type, item, (*path, position)) for position, item in enumerate(value)]
-        if field.selections is None:
+        if field.selections is None or type(value) is Fragment:
             return value
         selection = self._types.get(id(value)) or next(iter(field.selections.values()))
         return self.object(selection, value, path)

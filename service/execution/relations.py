@@ -10,6 +10,7 @@ from graphql import GraphQLError, get_nullable_type, is_non_null_type
 
 from service.compiler.kinds import ENTITIES, VIEWER, Computed, PageOf, Related, related_needs, value_of, values_of
 from service.compiler.plan import Field
+from service.compiler.texts import PageText
 from service.errors import ApiError, ApiErrorCode
 from service.execution.levels import Levels, Object, Values
 from service.execution.work import Job, Work
@@ -122,6 +123,10 @@ def _start_pages(work: Work, levels: Levels, field: Field, kind: PageOf, rows: R
         work.put(field, outs, error)
         return
     keys = values_of(rows, kind.key)
+    if field.text is not None and not window.backward and field.text.is_open(work.context.viewer.actor.authority):
+        read = loaders.load_texts(kind.statement, keys, window, field.text.columns)
+        work.later_for(field, outs, read, partial(_fill_texts, field.key, field.text, keys, outs))
+        return
     columns = next((layout.frozen() for layout in field.layouts.values()), None)
 
     def done(found: Mapping[str, Rows]) -> None:
@@ -129,6 +134,11 @@ def _start_pages(work: Work, levels: Levels, field: Field, kind: PageOf, rows: R
         levels.fill(field, outs, pages)
 
     work.later_for(field, outs, loaders.load_pages(kind.statement, keys, window, columns), done)
+
+
+def _fill_texts(name: str, text: PageText, keys: Values, outs: Outs, found: Mapping[str, Rows]) -> None:
+    for key, out in zip(keys, outs, strict=True):
+        out[name] = text.page(found.get(key))
 
 
 class _Computation:

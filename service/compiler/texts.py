@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
-from graphql import GraphQLEnumType, get_nullable_type, is_list_type, is_non_null_type
+from graphql import GraphQLEnumType, get_nullable_type, is_list_type
 
 from service.access.actor import Authority
 from service.compiler.kinds import Column
@@ -45,8 +45,10 @@ class PageText:
 
 def text_of(page: Selection) -> PageText | None:
     """Return how PostgreSQL writes a page; None if it has more than nodes, or nodes have more than columns."""
-    nodes = page.fields[0]
-    if len(page.fields) != 1 or nodes.name != "nodes" or nodes.selections is None or len(nodes.selections) != 1:
+    if len(page.fields) != 1:
+        return None
+    [nodes] = page.fields
+    if nodes.name != "nodes" or nodes.selections is None or len(nodes.selections) != 1:
         return None
     [selection] = nodes.selections.values()
     if selection.deferred:
@@ -73,9 +75,7 @@ def _value(leaf: Leaf) -> str | None:
     if isinstance(plain, GraphQLEnumType):
         return _enum(name, plain)
     if is_list_type(plain):
-        # Null in a list that must not have it is found in Python
-        item = plain.of_type
-        return name if is_non_null_type(item) and item.of_type.name in TYPES else None
+        return None  # it may have null where its type does not allow that
     if plain.name == TIME:
         # Such as 2026-03-01 12:30:00.5+00, always in UTC
         return f"replace(replace(CAST({name} AS text), ' ', 'T'), '+00', 'Z')"

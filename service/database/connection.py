@@ -102,6 +102,22 @@ class Transaction:
         await self.connection.fetch(query.sql, *arguments)  # prepared, unlike `execute`
         return None
 
+    async def run_with_row(self, name: str, reading: str, /, **parameters: Any) -> tuple[Any, Any]:
+        """Run a changing statement together with one that reads a row. Return the result of `run`, and the row or None.
+
+        It is one round trip, and the row is as of the moment when the change began; see `Statement.with_row`.
+        """
+        query = self.statements[name].with_row(self.statements[reading])
+        if query is None:
+            row = await self.run(reading, **parameters)
+            return await self.run(name, **parameters), row
+        arguments = [parameters[parameter] for parameter in query.parameters]
+        rows = await self.connection.fetch(query.sql, *arguments, record_class=record_class(query.row))
+        changed = rows if rows[0]["changed_rows"] else []
+        if query.cardinality == "many":
+            return changed, rows[0]
+        return changed[0] if changed else None, rows[0]
+
 
 class Database:
     """The connections of a process.

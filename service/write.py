@@ -20,10 +20,8 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any
 
-import asyncpg
-
 from service.access.actor import Actor, expand
-from service.access.authenticate import ACTOR, Run, actor_of
+from service.access.authenticate import ACTOR, actor_of
 from service.access.authorize import Verdict, exceeding, require_still
 from service.access.rules import OPEN, Rule
 from service.audit import Changes, created, deleted, updated
@@ -76,12 +74,7 @@ class Write:
             return await self._transaction.run(statement, **parameters)
         self.problems.raise_if_any()
         self._changing = True
-        try:
-            return await self._run_with_authority(statement, parameters)
-        except asyncpg.IntegrityConstraintViolationError:
-            # SECURITY: a caller who may no longer change the data does not learn which values are taken
-            await self._require_authority(self.context.resources.database.read)
-            raise
+        return await self._run_with_authority(statement, parameters)
 
     async def _run_with_authority(self, statement: str, parameters: dict[str, Any], *, ended: bool = False) -> Any:
         """Run a changing statement, and raise if the caller's credential as it is then no longer allows this write."""
@@ -172,11 +165,6 @@ class Write:
         else:
             self.problems.add(ErrorCode.NOT_ALLOWED, f"This requires the permission {rule.any}.", *field)
 
-    async def _require_authority(self, run: Run, *, ended: bool = False) -> None:
-        """Raise if the caller's credential no longer allows this write; `run` reads it."""
-        if self.actor.token_hash is not None:
-            self._judge(await run(ACTOR, token_hash=self.actor.token_hash), ended=ended)
-
     def _judge(self, row: Any, *, ended: bool) -> None:
         """Raise if the credential in a row of ACTOR does not allow this write; `ended` says that the write ended it."""
         actor = actor_of(row, self.actor.token_hash or b"", None if self._request is None else self._request.ip)
@@ -241,8 +229,9 @@ class Write:
         self.problems.raise_if_any()
         if self._changes:
             await self._run_with_authority("create_audit_event", self._columns_of_event(), ended=self._ends_credential)
-        else:
-            await self._require_authority(self._transaction.run, ended=self._ends_credential)
+        elif self.actor.token_hash is not None:
+            row = await self._transaction.run(ACTOR, token_hash=self.actor.token_hash)
+            self._judge(row, ended=self._ends_credential)
 
     def _columns_of_event(self) -> dict[str, Any]:
         target, request = self._target, self._request

@@ -43,9 +43,9 @@ INNER JOIN api_keys ON api_key_secrets.api_key_id = api_keys.id
 INNER JOIN users ON api_keys.user_id = users.id
 INNER JOIN roles ON users.role_id = roles.id;
 
--- The permissions of a role at the moment of the call. VOLATILE: each statement of such a function reads what is
--- committed when it begins, while a join or a subquery reads what was committed when the calling statement began, before
--- it waited for a lock. PL/pgSQL keeps the plan of its statements, SQL functions before PostgreSQL 18 do not.
+-- The permissions of a role at the moment of the call. VOLATILE: a statement of such a function reads what is committed
+-- when it begins, while a join or a subquery reads what was committed when the calling statement began, before it
+-- waited for a lock. PL/pgSQL keeps the plans of its statements; SQL functions before PostgreSQL 18 do not.
 CREATE FUNCTION permissions_of_role(role uuid) RETURNS text[]
 LANGUAGE plpgsql VOLATILE STRICT
 AS $$
@@ -74,10 +74,10 @@ DROP TRIGGER users_count_version ON users;
 CREATE TRIGGER users_count_version BEFORE UPDATE ON users
 FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION count_version();
 
--- An update stays within its page, without a new entry in any index (HOT), if no index has a column that changes and the
--- page has room. A login changes `users.last_login_at`, which has an index, because lists are ordered by it; a change of a
--- name changes the index of the search. Uses of sessions and keys, new passwords, settings, and results of idempotency
--- keys change no indexed column. The room is left in new pages.
+-- An update stays within its page, without new entries in indexes (HOT), if no column of an index changes and the page
+-- has room. Uses of sessions and keys, new passwords, and settings change no such column. A login does, because lists
+-- are ordered by `users.last_login_at`, and so does a change of a name, because of the search. The room is left in new
+-- pages.
 ALTER TABLE users SET (fillfactor = 85);
 ALTER TABLE credentials SET (fillfactor = 85);
 ALTER TABLE sessions SET (fillfactor = 80);

@@ -11,6 +11,7 @@ import datetime as dt
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, TypeAlias
 
 import strawberry
@@ -175,6 +176,7 @@ class Future:
         return value, [Problem(ErrorCode.INVALID, f"{name_of(path)} must be in the future.", path)]
 
 
+camel_case = cache(to_camel_case)  # of names in the code, which are few
 Limit: TypeAlias = Text | ExactText | Number | Items | Future
 
 PERSON_NAME = Text(limits.NAME, joiners=True)
@@ -208,7 +210,7 @@ def normalize(value: Any, path: tuple[str, ...] = ()) -> Iterator[Problem]:
         item = getattr(value, field.name)
         if item is None or item is UNSET:
             continue
-        here = (*path, to_camel_case(field.name))
+        here = (*path, camel_case(field.name))
         limit: Limit | None = field.metadata.get(LIMIT)
         if limit is not None:
             item, problems = limit.apply(item, here)

@@ -118,6 +118,16 @@ async def test_a_change_with_a_row_returns_what_it_returns_alone(client: Client,
         assert (changed.id, changed.username) == (alice.id, "alice")
 
 
+@pytest.mark.parametrize("name", ["actors_by_hash", ACTOR])
+async def test_the_plan_of_a_look_up_of_credentials_is_kept(client: Client, name: str) -> None:
+    sql, value = STATEMENTS[name].query.sql, b"unknown" if name == ACTOR else [b"unknown"]
+    async with client.resources.database.connection() as connection:
+        for _ in range(8):
+            await connection.fetch(sql, value)
+        plans = "SELECT generic_plans FROM pg_prepared_statements WHERE statement = $1"
+        assert await connection.fetchval(plans, sql) == 3  # PostgreSQL plans the first five runs for their parameters
+
+
 @pytest.mark.parametrize(("table", "statement", "parameters"), WITHIN_A_PAGE)
 async def test_a_frequent_update_adds_nothing_to_the_indexes(
     client: Client, bob: Person, table: str, statement: str, parameters: dict[str, Any]

@@ -72,7 +72,7 @@ END
 $$;
 DROP TRIGGER users_count_version ON users;
 CREATE TRIGGER users_count_version BEFORE UPDATE ON users
-FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION count_version();
+FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION count_version();
 
 -- An update stays within its page, without new entries in indexes (HOT), if no column of an index changes and the page
 -- has room. Uses of sessions and keys, new passwords, and settings change no such column. A login does, because lists

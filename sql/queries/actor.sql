@@ -31,5 +31,5 @@ SELECT
   actors.actor_expired,
   actors.actor_suspended,
   actors.actor_stale
-FROM actors
-WHERE actors.actor_token_hash = ANY(CAST(:keys AS bytea[]));
+FROM actors -- The planner does not see the length of the array; otherwise it would plan again at each run
+WHERE actors.actor_token_hash = ANY(ARRAY(SELECT unnest(CAST(:keys AS bytea[]))));

@@ -28,9 +28,11 @@ WITH created AS (
   VALUES (:user_id, :name, :prefix, CAST(:permissions AS text[]), CAST(:allowed_ips AS cidr[]), :expires_at)
   RETURNING api_keys.*
 ),
+
 secret AS (
   INSERT INTO api_key_secrets (hash, api_key_id) SELECT :hash, created.id FROM created
 )
+
 SELECT created.* FROM created;
 
 -- name: create_api_key_secret :exec

@@ -4,7 +4,7 @@ SELECT users.id, users.role_id, users.suspended_at, credentials.password_hash
 FROM users
 INNER JOIN credentials ON users.id = credentials.user_id
 WHERE users.id = :id
-FOR NO KEY UPDATE OF users FOR UPDATE OF credentials;
+FOR NO KEY UPDATE;
 
 -- name: lock_password_hash :one
 -- The hash of a user's password, locked until the transaction ends

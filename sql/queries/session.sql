@@ -7,12 +7,15 @@ WITH created AS (
   )
   RETURNING sessions.*
 ),
+
 token AS (
   INSERT INTO session_tokens (hash, session_id) SELECT :hash, created.id FROM created
 ),
+
 login AS (
   UPDATE users SET last_login_at = now() WHERE users.id = :user_id
 )
+
 SELECT created.* FROM created;
 
 -- name: delete_dead_sessions :many

@@ -107,6 +107,7 @@ SELECT pg_advisory_xact_lock(hashtextextended('roots', 0));
 -- name: lock_user :one User
 -- One user, locked until the transaction ends except for foreign keys, and what the role permits once the row is locked
 WITH locked AS MATERIALIZED (SELECT users.* FROM users WHERE users.id = :id FOR NO KEY UPDATE)
+
 SELECT locked.*, permissions_of_role(locked.role_id) AS role_permissions FROM locked;
 
 -- name: lock_user_by_email :one User

@@ -5,13 +5,13 @@ A column that no field shows is never logged. Secrets are logged as REDACTED.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Final, TypeAlias
-
-from strawberry.utils.str_converters import to_camel_case
 
 from service.compiler.kinds import ENTITIES
 from service.database.rows import Row
+from service.inputs import camel_case
 
 Changes: TypeAlias = dict[str, Mapping[str, Any]]
 REDACTED: Final = "[redacted]"
@@ -24,31 +24,41 @@ _EMPTY: tuple[Any, ...] = (None, {}, [])
 
 def created(row: Row) -> Changes:
     """Return the changes of a new object."""
-    return {name: {"old": None, "new": value} for name, value in _shown(row).items() if value not in _EMPTY}
+    return {name: {"old": None, "new": value} for name, value in _shown(row) if value not in _EMPTY}
 
 
 def deleted(row: Row) -> Changes:
     """Return the changes of a deleted object."""
-    return {name: {"old": value, "new": None} for name, value in _shown(row).items() if value not in _EMPTY}
+    return {name: {"old": value, "new": None} for name, value in _shown(row) if value not in _EMPTY}
 
 
 def updated(old: Row, new: Row) -> Changes:
     """Return what differs between two versions of an object."""
-    before, after = _shown(old), _shown(new)
-    return {name: _difference(before[name], after[name]) for name in after if before.get(name) != after[name]}
-
-
-def _shown(row: Row) -> dict[str, Any]:
-    shown = ENTITIES[type(row).__name__].field_of_column
+    names = _names(type(new).__name__)
     return {
-        to_camel_case(name): _in_camel_case(value) if name in _INPUTS else value
-        for name, value in row.items()
-        if name in shown and name not in _SILENT
+        names[column]: _difference(_value(column, old[column]), _value(column, value))
+        for column, value in new.items()
+        if column in names and old[column] != value
     }
 
 
+def _shown(row: Row) -> Iterator[tuple[str, Any]]:
+    names = _names(type(row).__name__)
+    return ((names[column], _value(column, value)) for column, value in row.items() if column in names)
+
+
+@cache
+def _names(type_name: str) -> Mapping[str, str]:
+    """Return the columns whose changes are part of events, each with its name there."""
+    return {column: camel_case(column) for column in ENTITIES[type_name].field_of_column if column not in _SILENT}
+
+
+def _value(column: str, value: Any) -> Any:
+    return _in_camel_case(value) if column in _INPUTS else value
+
+
 def _in_camel_case(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {to_camel_case(name): item for name, item in value.items()}
+    return {camel_case(name): item for name, item in value.items()}
 
 
 def _difference(old: Any, new: Any) -> dict[str, Any]:

@@ -176,6 +176,7 @@ class Future:
         return value, [Problem(ErrorCode.INVALID, f"{name_of(path)} must be in the future.", path)]
 
 
+camel_case = cache(to_camel_case)  # of names in the code, which are few
 Limit: TypeAlias = Text | ExactText | Number | Items | Future
 
 PERSON_NAME = Text(limits.NAME, joiners=True)

@@ -6,8 +6,11 @@
         changed = await change.run("suspend_user", id=user.id, ...)
         change.updated(user, changed)
 
-Guards come first. The first statement that changes data raises every problem that was found so far, and authenticates
-the caller again, because the locks before it may have waited. Before the commit the caller is authenticated once more.
+Guards come first. The first statement that changes data raises every problem found so far. With it the credential of
+the caller is read again, because locks may have waited, and once more with the event, the last statement before the
+commit. Each reads what is committed when it begins (READ COMMITTED). If the caller may no longer change the data, the
+transaction is rolled back. The credential's rows are not locked instead: all requests of a caller would write to them,
+a demotion of the caller would wait for the caller's writes, and two users who change each other would deadlock.
 """
 
 from __future__ import annotations
@@ -18,15 +21,16 @@ from types import MappingProxyType
 from typing import Any
 
 from service.access.actor import Actor, expand
-from service.access.authenticate import authenticate_again
-from service.access.authorize import Verdict, decide, denial, exceeding
+from service.access.authenticate import ACTOR, actor_of
+from service.access.authorize import Verdict, exceeding, require_still
 from service.access.rules import OPEN, Rule
 from service.audit import Changes, created, deleted, updated
 from service.compiler.kinds import ENTITIES
 from service.context import Context, Info, Request
-from service.database.connection import Database, Transaction
+from service.database.connection import Database
 from service.database.constraints import rejected_constraints
 from service.database.rows import Row
+from service.database.transaction import Transaction
 from service.errors import ApiError, ApiErrorCode, ErrorCode, MutationRejected, Problems, reject
 
 
@@ -67,11 +71,20 @@ class Write:
 
     async def run(self, statement: str, /, **parameters: Any) -> Any:
         """Run a statement inside the transaction. The first one that changes data ends the guards."""
-        if not self._changing and self._transaction.statements[statement].changes_data:
-            self.problems.raise_if_any()
-            await self._require_authority(ended=False)
-            self._changing = True
-        return await self._transaction.run(statement, **parameters)
+        if self._changing or not self._transaction.statements[statement].changes_data:
+            return await self._transaction.run(statement, **parameters)
+        self.problems.raise_if_any()
+        self._changing = True
+        return await self._run_with_authority(statement, parameters)
+
+    async def _run_with_authority(self, statement: str, parameters: dict[str, Any], *, ended: bool = False) -> Any:
+        """Run a changing statement, and raise if the caller's credential as it is then no longer allows this write."""
+        if self.actor.token_hash is None:
+            return await self._transaction.run(statement, **parameters)
+        token_hash = self.actor.token_hash
+        result, row = await self._transaction.run_with_row(statement, ACTOR, token_hash=token_hash, **parameters)
+        self._judge(row, ended=ended)
+        return result
 
     async def lock(self, statement: str, row_id: str, *field: str) -> Any:
         """Return the target of the mutation, locked until commit. NOT_FOUND if the caller may not change it."""
@@ -90,22 +103,25 @@ class Write:
 
     # Guards
 
-    async def require_not_above(self, user: Any, *field: str) -> None:
-        """Reject a user who holds more than the caller: a caller may only change users within their own permissions."""
-        role = await self.run("role_by_key", id=user.role_id, name=None)
-        self.require_held(role.permissions, "This user holds permissions that you do not hold", *field)
+    def require_not_above(self, user: Any, *field: str) -> None:
+        """Reject a user who holds more than the caller: a caller may only change users within their own permissions.
+
+        `user` is a row of `lock_user`. The role is not locked, because many users share it.
+        """
+        self.require_held(user.role_permissions, "This user holds permissions that you do not hold", *field)
 
     async def require_owner_not_above(self, row: Any) -> None:
         """Reject another user's object whose owner holds more than the caller."""
         if row.user_id != self.actor.user_id:
-            await self.require_not_above(await self.run("lock_user", id=row.user_id))
+            self.require_not_above(await self.run("lock_user", id=row.user_id))
 
     async def require_server_not_above(self, server: Any, *field: str) -> None:
         """Reject another user's server whose owner holds more than the caller."""
         if server.owner_id != self.actor.user_id:
             # Not locked, because the deletion of a user locks the user before the servers
-            for owner in await self.run("users_by_id", keys=[server.owner_id]):
-                await self.require_not_above(owner, *field)
+            owner = await self.run("user_with_permissions", id=server.owner_id)
+            if owner is not None:
+                self.require_not_above(owner, *field)
 
     def require_held(self, permissions: Iterable[str], message: str, *field: str) -> None:
         """Reject admin permissions that the caller does not hold with this credential."""
@@ -150,33 +166,13 @@ class Write:
         else:
             self.problems.add(ErrorCode.NOT_ALLOWED, f"This requires the permission {rule.any}.", *field)
 
-    async def _require_authority(self, *, ended: bool) -> None:
-        """Raise if the caller's credential or permissions no longer allow this write.
-
-        `ended` says that the write itself has ended the credential.
-        """
-        if self.actor.token_hash is None:
-            return
-        ip = None if self._request is None else self._request.ip
-        actor = await authenticate_again(self._transaction.run, self.actor, ip=ip)
+    def _judge(self, row: Any, *, ended: bool) -> None:
+        """Raise if the credential in a row of ACTOR does not allow this write; `ended` says that the write ended it."""
+        actor = actor_of(row, self.actor.token_hash or b"", None if self._request is None else self._request.ip)
         if not ended:
             actor.require_valid()
-        if self._changed_own_authority or actor.rejection is not None:
-            return
-        now = decide(self.rule, actor.authority)
-        if now is Verdict.DENIED:
-            raise denial(actor, self.rule)
-        # The guards have judged the row for a caller who was allowed on every row
-        demoted = now is Verdict.OWN_ROWS and decide(self.rule, self.actor.authority) is Verdict.ALLOWED
-        if demoted or not self._relied_on <= actor.authority.admin or (not ended and self._key_was_reduced(actor)):
-            raise ApiError(ApiErrorCode.FORBIDDEN, "Your permissions were changed during the request.")
-
-    def _key_was_reduced(self, actor: Actor) -> bool:
-        """Return whether the API key in use lists less, or is limited otherwise, than at the start of the request."""
-        before, now = self.actor.authority.scope, actor.authority.scope
-        if before is None or now is None:
-            return False
-        return not before <= now or actor.key_bounds != self.actor.key_bounds
+        if not self._changed_own_authority and actor.rejection is None:
+            require_still(self.rule, self.actor, actor, self._relied_on, ended=ended)
 
     # The event
 
@@ -231,25 +227,27 @@ class Write:
         """Write the event, and authenticate the caller again. RuntimeError without a description of the change."""
         if not self._described:
             raise RuntimeError(f"{self._event}: the write did not describe its change")
+        self.problems.raise_if_any()
         if self._changes:
-            await self._record_event()
-        await self._require_authority(ended=self._ends_credential)
+            await self._run_with_authority("create_audit_event", self._columns_of_event(), ended=self._ends_credential)
+        elif self.actor.token_hash is not None:
+            row = await self._transaction.run(ACTOR, token_hash=self.actor.token_hash)
+            self._judge(row, ended=self._ends_credential)
 
-    async def _record_event(self) -> None:
+    def _columns_of_event(self) -> dict[str, Any]:
         target, request = self._target, self._request
         owner_columns = () if target is None else ENTITIES[type(target).__name__].ownership.columns
-        await self.run(
-            "create_audit_event",
-            event=self._event,
-            actor_id=self.actor.user_id,
-            credential=self.actor.credential,
-            target_type=None if target is None else type(target).__name__,
-            target_id=None if target is None else target.id,
-            owner_id=None if target is None or not owner_columns else target[owner_columns[0]],
-            changes=self._changes,
-            ip=None if request is None else request.ip,
-            request_id=None if request is None else request.id,
-        )
+        return {
+            "event": self._event,
+            "actor_id": self.actor.user_id,
+            "credential": self.actor.credential,
+            "target_type": None if target is None else type(target).__name__,
+            "target_id": None if target is None else target.id,
+            "owner_id": None if target is None or not owner_columns else target[owner_columns[0]],
+            "changes": self._changes,
+            "ip": None if request is None else request.ip,
+            "request_id": None if request is None else request.id,
+        }
 
 
 @asynccontextmanager

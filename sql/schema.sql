@@ -21,7 +21,7 @@ CREATE TABLE api_keys (
   CONSTRAINT api_keys_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 31))),
   CONSTRAINT api_keys_pkey PRIMARY KEY (id),
   CONSTRAINT api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
-);
+) WITH (fillfactor=80);
 
 CREATE TABLE audit_events (
   id uuid NOT NULL DEFAULT uuid_v7(),
@@ -45,7 +45,7 @@ CREATE TABLE credentials (
   changed_at timestamp with time zone NOT NULL DEFAULT now(),
   CONSTRAINT credentials_pkey PRIMARY KEY (user_id),
   CONSTRAINT credentials_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
-);
+) WITH (fillfactor=85);
 
 CREATE TABLE idempotency_keys (
   actor_id uuid NOT NULL,
@@ -55,7 +55,7 @@ CREATE TABLE idempotency_keys (
   result_id uuid,
   created_at timestamp with time zone NOT NULL DEFAULT now(),
   CONSTRAINT idempotency_keys_pkey PRIMARY KEY (actor_id, operation, key_hash)
-);
+) WITH (fillfactor=85);
 
 CREATE TABLE migrations (
   number integer NOT NULL,
@@ -127,7 +127,7 @@ CREATE TABLE sessions (
   CONSTRAINT sessions_pkey PRIMARY KEY (id),
   CONSTRAINT sessions_user_agent_length CHECK ((char_length(user_agent) <= 255)),
   CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
-);
+) WITH (fillfactor=80);
 
 CREATE TABLE ssh_keys (
   id uuid NOT NULL DEFAULT uuid_v7(),
@@ -199,7 +199,7 @@ CREATE TABLE users (
   CONSTRAINT users_suspension_complete CHECK (((suspended_at IS NOT NULL) OR ((suspended_reason IS NULL) AND (suspended_until IS NULL) AND (suspended_by IS NULL)))),
   CONSTRAINT users_tier_known CHECK ((tier = ANY (ARRAY['FREE'::text, 'PAID'::text, 'EDUCATIONAL'::text, 'ENTERPRISE'::text]))),
   CONSTRAINT users_username_length CHECK (((char_length(username) >= 1) AND (char_length(username) <= 191)))
-);
+) WITH (fillfactor=85);
 
 CREATE INDEX api_key_secrets_api_key_id_idx ON api_key_secrets USING btree (api_key_id);
 
@@ -275,15 +275,56 @@ CREATE INDEX users_username_idx ON users USING btree (COALESCE(fold(username), '
 
 CREATE UNIQUE INDEX users_username_key ON users USING btree (fold(username));
 
+CREATE VIEW actors AS
+ SELECT session_tokens.hash AS actor_token_hash,
+    users.id AS actor_user_id,
+    users.role_id AS actor_role_id,
+    roles.permissions AS actor_permissions,
+    sessions.id AS actor_session_id,
+    NULL::uuid AS actor_api_key_id,
+    NULL::text[] AS actor_scope,
+    NULL::cidr[] AS actor_allowed_ips,
+    NULL::timestamp with time zone AS actor_expires_at,
+    false AS actor_retiring,
+    (NOT is_live(sessions.ended_at, sessions.expires_at, sessions.idle_expires_at)) AS actor_expired,
+    is_suspended(users.suspended_at, users.suspended_until) AS actor_suspended,
+    is_stale(sessions.last_seen_at, LEAST('00:01:00'::interval, ((sessions.idle_expires_at - sessions.last_seen_at) / (4)::double precision))) AS actor_stale
+   FROM (((session_tokens
+     JOIN sessions ON ((session_tokens.session_id = sessions.id)))
+     JOIN users ON ((sessions.user_id = users.id)))
+     JOIN roles ON ((users.role_id = roles.id)))
+UNION ALL
+ SELECT api_key_secrets.hash AS actor_token_hash,
+    users.id AS actor_user_id,
+    users.role_id AS actor_role_id,
+    roles.permissions AS actor_permissions,
+    NULL::uuid AS actor_session_id,
+    api_keys.id AS actor_api_key_id,
+    api_keys.permissions AS actor_scope,
+    api_keys.allowed_ips AS actor_allowed_ips,
+    LEAST(api_keys.expires_at, api_key_secrets.expires_at) AS actor_expires_at,
+    (api_key_secrets.expires_at IS NOT NULL) AS actor_retiring,
+    (NOT in_force(LEAST(api_keys.expires_at, api_key_secrets.expires_at))) AS actor_expired,
+    is_suspended(users.suspended_at, users.suspended_until) AS actor_suspended,
+    is_stale(api_keys.last_used_at, '00:01:00'::interval) AS actor_stale
+   FROM (((api_key_secrets
+     JOIN api_keys ON ((api_key_secrets.api_key_id = api_keys.id)))
+     JOIN users ON ((api_keys.user_id = users.id)))
+     JOIN roles ON ((users.role_id = roles.id)));
+
 CREATE OR REPLACE FUNCTION count_version()
  RETURNS trigger
  LANGUAGE plpgsql
 AS $function$
 BEGIN
-  IF to_jsonb(NEW) - 'last_login_at' IS DISTINCT FROM to_jsonb(OLD) - 'last_login_at' THEN
-    NEW.version := OLD.version + 1;
-    NEW.updated_at := now();
+  IF OLD.last_login_at IS DISTINCT FROM NEW.last_login_at THEN
+    OLD.last_login_at := NEW.last_login_at;
+    IF OLD IS NOT DISTINCT FROM NEW THEN
+      RETURN NEW;
+    END IF;
   END IF;
+  NEW.version := OLD.version + 1;
+  NEW.updated_at := now();
   RETURN NEW;
 END
 $function$;
@@ -317,6 +358,16 @@ CREATE OR REPLACE FUNCTION is_suspended(suspended_at timestamp with time zone, s
  LANGUAGE sql
  STABLE PARALLEL SAFE
 RETURN ((suspended_at IS NOT NULL) AND in_force(suspended_until));
+
+CREATE OR REPLACE FUNCTION permissions_of_role(role uuid)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ STRICT
+AS $function$
+BEGIN
+  RETURN (SELECT roles.permissions FROM roles WHERE roles.id = role);
+END
+$function$;
 
 CREATE OR REPLACE FUNCTION reject_change()
  RETURNS trigger
@@ -365,4 +416,4 @@ CREATE TRIGGER audit_events_append_only BEFORE DELETE OR UPDATE ON audit_events 
 
 CREATE TRIGGER audit_events_no_truncate BEFORE TRUNCATE ON audit_events FOR EACH STATEMENT EXECUTE FUNCTION reject_change();
 
-CREATE TRIGGER users_count_version BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION count_version();
+CREATE TRIGGER users_count_version BEFORE UPDATE ON users FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION count_version();

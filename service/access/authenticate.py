@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 
@@ -22,6 +22,7 @@ from service.networks import all_within
 
 Run: TypeAlias = Callable[..., Awaitable[Any]]
 USE_SECONDS = 1  # reads do not wait for a connection for writes
+ACTOR: Final = "actor_by_hash"  # the statement that reads one credential
 INVALID_CREDENTIAL = "The session or API key is not valid. Sign in again."
 
 
@@ -42,8 +43,8 @@ async def authenticate(database: Database, token: str, *, ip: str | None, sessio
     token_hash = digest(token)
     # Look-ups of all requests leave together; one begins after its request has arrived, so no revocation is missed
     row = _first((await database.load_rows("actors_by_hash", (token_hash,))).get(token_hash))
-    actor = _actor_of(row, token_hash, ip)
-    if actor.rejection is None and row["stale"]:
+    actor = actor_of(row, token_hash, ip)
+    if actor.rejection is None and row["actor_stale"]:
         # A read must not fail because the database cannot be written at the moment
         with suppress(asyncpg.PostgresError, *LOST):
             async with asyncio.timeout(USE_SECONDS), database.transaction() as transaction:
@@ -57,32 +58,36 @@ async def authenticate(database: Database, token: str, *, ip: str | None, sessio
 async def authenticate_again(run: Run, actor: Actor, *, ip: str | None) -> Actor:
     """Return the actor as the credential is now. `run` runs a statement by name."""
     token_hash = actor.token_hash or b""
-    return _actor_of(_first(await run("actors_by_hash", keys=[token_hash])), token_hash, ip)
+    return actor_of(await run(ACTOR, token_hash=token_hash), token_hash, ip)
 
 
 def _first(rows: Sequence[Any] | None) -> Any:
     return rows[0] if rows else None
 
 
-def _actor_of(row: Any, token_hash: bytes, ip: str | None) -> Actor:
-    if row is None:
+def actor_of(row: Any, token_hash: bytes, ip: str | None) -> Actor:
+    """Return the actor of a row with the columns of the view `actors`; None, and columns of null, mean no credential.
+
+    `ip` is the client's address.
+    """
+    if row is None or row["actor_user_id"] is None:
         return rejected(ApiErrorCode.UNAUTHENTICATED, INVALID_CREDENTIAL)
     # SECURITY: suspension is reported before expiry, because it ends the sessions and the user should learn the reason
-    if row["suspended"]:
+    if row["actor_suspended"]:
         return rejected(ApiErrorCode.USER_SUSPENDED, "This account is suspended.")
-    if row["expired"]:
+    if row["actor_expired"]:
         return rejected(ApiErrorCode.UNAUTHENTICATED, INVALID_CREDENTIAL)
-    user_id, role_id, role_permissions = row["user_id"], row["role_id"], row["role_permissions"]
-    if row["session_id"] is not None:
-        return session_actor(user_id, role_id, row["session_id"], role_permissions, token_hash)
-    networks = tuple(row["allowed_ips"])
+    user_id, role_id, role_permissions = row["actor_user_id"], row["actor_role_id"], row["actor_permissions"]
+    if row["actor_session_id"] is not None:
+        return session_actor(user_id, role_id, row["actor_session_id"], role_permissions, token_hash)
+    networks = tuple(row["actor_allowed_ips"])
     if networks and (ip is None or not all_within([ip], networks)):
         return rejected(ApiErrorCode.FORBIDDEN, "This API key may not be used from this address.")
     return Actor(
         user_id,
         role_id,
-        api_key_id=row["api_key_id"],
-        authority=authority_of(role_permissions, row["scope"]),
+        api_key_id=row["actor_api_key_id"],
+        authority=authority_of(role_permissions, row["actor_scope"]),
         token_hash=token_hash,
-        key_bounds=KeyBounds(row["expires_at"], networks, row["retiring"]),
+        key_bounds=KeyBounds(row["actor_expires_at"], networks, row["actor_retiring"]),
     )

@@ -6,7 +6,7 @@ authority alone is decided by `decide`; only a rule with `own` has to look at ro
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from enum import Enum
 from typing import Any
 
@@ -85,3 +85,25 @@ def exceeding(role_permissions: Iterable[str], authority: Authority) -> frozense
     A caller may not grant them, and may not change, suspend, or delete a user who holds them.
     """
     return expand(role_permissions) - authority.admin
+
+
+def require_still(rule: Rule, before: Actor, now: Actor, relied_on: Set[str], *, ended: bool) -> None:
+    """Raise if a write that was allowed at the start of its request is not allowed to the caller as of now.
+
+    `relied_on` are the admin permissions that its guards required. `ended` says that it has ended the own credential.
+    """
+    verdict = decide(rule, now.authority)
+    if verdict is Verdict.DENIED:
+        raise denial(now, rule)
+    # The guards have judged the row for a caller who was allowed on every row
+    demoted = verdict is Verdict.OWN_ROWS and decide(rule, before.authority) is Verdict.ALLOWED
+    if demoted or not relied_on <= now.authority.admin or (not ended and _is_reduced(before, now)):
+        raise ApiError(ApiErrorCode.FORBIDDEN, "Your permissions were changed during the request.")
+
+
+def _is_reduced(before: Actor, now: Actor) -> bool:
+    """Return whether the API key in use lists less, or is limited otherwise, than at the start of the request."""
+    listed, still = before.authority.scope, now.authority.scope
+    if listed is None or still is None:
+        return False
+    return not listed <= still or now.key_bounds != before.key_bounds

@@ -28,10 +28,11 @@ from service.database.pages import (
 )
 from service.database.read_connection import PREPARED
 from service.database.read_pool import Found, Parameters, ReadPool
-from service.database.row_locks import CROWDED_MS, RowLocks
-from service.database.rows import Row, record_class
+from service.database.row_locks import RowLocks
+from service.database.rows import Row
 from service.database.servers import ANSWER_SECONDS, Connection, Servers
 from service.database.statements import Query, Statement
+from service.database.transaction import Transaction
 from service.database.write_pool import WritePool
 from service.parsing import format_datetime
 
@@ -80,38 +81,6 @@ async def codecs(connection: Any) -> None:
     for name in ("uuid", "inet", "cidr"):
         await connection.set_type_codec(name, schema="pg_catalog", encoder=str, decoder=str, format="text")
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_json, decoder=orjson.loads, format="text")
-
-
-class Transaction:
-    """Named statements inside one transaction."""
-
-    def __init__(
-        self, connection: Connection, statements: Mapping[str, Statement], locks: RowLocks | None = None
-    ) -> None:
-        self.connection = connection
-        self.statements = statements
-        self._locks = locks
-
-    async def run(self, name: str, /, **parameters: Any) -> Any:
-        """Run a statement; its cardinality decides the result: a row or None, rows, a value, or nothing."""
-        statement = self.statements[name]
-        arguments = [parameters[parameter] for parameter in statement.query.parameters]
-        if self._locks is None or not statement.locks_rows:
-            return await self._run(statement.query, arguments)
-        with self._locks.waiting((name, *map(str, arguments))) as crowded:
-            if crowded:
-                await self.connection.execute(f"SET LOCAL lock_timeout = {CROWDED_MS}")
-            return await self._run(statement.query, arguments)
-
-    async def _run(self, query: Query, arguments: Sequence[Any]) -> Any:
-        if query.cardinality == "many":
-            return await self.connection.fetch(query.sql, *arguments, record_class=record_class(query.row))
-        if query.cardinality == "one":
-            return await self.connection.fetchrow(query.sql, *arguments, record_class=record_class(query.row))
-        if query.cardinality == "value":
-            return await self.connection.fetchval(query.sql, *arguments)
-        await self.connection.fetch(query.sql, *arguments)  # prepared, unlike `execute`
-        return None
 
 
 class Database:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from service.database.rows import record_class
@@ -22,6 +22,15 @@ QUERIES = Path(__file__).parent.parent.parent / "sql" / "queries"
 HEADER = re.compile(r"^-- name: (?P<name>\w+) :(?P<cardinality>one|many|value|exec|list)(?: (?P<row>[A-Z]\w*))?$")
 # All columns of a table, but not of a record that is inserted
 ALL_COLUMNS = re.compile(r"(?<=[ ,])(?!record\.)([a-z_]+)\.\*")
+# A statement that changes rows, and one that reads a row, as one statement. Both have the same snapshot.
+WITH_ROW = """WITH changed AS (
+{changing}
+)
+SELECT {changed}, row.*
+FROM (SELECT 1) AS once
+{join}LEFT JOIN (
+{reading}
+) AS row ON TRUE"""
 # Strings, comments, casts, and named arguments come first, because they contain no parameters
 TOKEN = re.compile(r"('(?:[^']|'')*'|--[^\n]*|::|=>)|:(?P<absent>[a-z_]+) IS NULL\b|:(?P<parameter>[a-z_]+)")
 
@@ -50,13 +59,35 @@ class Statement:
     @cached_property
     def query(self) -> Query:
         """The statement as it stands, with positional parameters."""
-        text = self.text
-        if self.row is not None:
-            # Named columns, so that a prepared statement still fits after a migration has added one
-            row = self.row
-            text = ALL_COLUMNS.sub(
-                lambda found: ", ".join(f"{found[1]}.{column}" for column in record_class(row).columns), text
-            )
+        sql, parameters = positional(self._named_columns)
+        return Query(self.name, sql, parameters, self.cardinality, self.row)
+
+    @cached_property
+    def _named_columns(self) -> str:
+        """The text with named columns, so that a prepared statement still fits after a migration has added one."""
+        if self.row is None:
+            return self.text
+        row = self.row
+        return ALL_COLUMNS.sub(
+            lambda found: ", ".join(f"{found[1]}.{column}" for column in record_class(row).columns), self.text
+        )
+
+    @cache  # noqa: B019  (statements are never released)
+    def with_row(self, reading: Statement) -> Query | None:
+        """Return this changing statement, whose rows also have the columns of the row that `reading` finds, or null.
+
+        `changed_rows` is the number of rows without them; for 0 there is a row as well. Return None for a statement
+        that has its changes in WITH, which PostgreSQL allows at the top level only.
+        """
+        if re.search(r"(?m)^WITH\b", self.text):
+            return None
+        returns = re.search(r"\bRETURNING\b", self.text) is not None
+        text = WITH_ROW.format(
+            changing=self._named_columns,
+            changed="changed.*, (SELECT count(*) FROM changed) AS changed_rows" if returns else "0 AS changed_rows",
+            join="LEFT JOIN changed ON TRUE\n" if returns else "",
+            reading=reading.text,
+        )
         sql, parameters = positional(text)
         return Query(self.name, sql, parameters, self.cardinality, self.row)
 

@@ -95,19 +95,24 @@ async def create_api_key(info: Info, input: CreateApiKeyInput) -> CreateApiKeyPa
         user = await change.lock_own_user()
         _require_current_secret(change)
         await _check_room(change, user.id, "name")
-        await _check_name(change, user.id, input.name)
         columns = {
             "permissions": names,
             "allowed_ips": canonical_networks(input.allowed_ips or []),
             "expires_at": input.expires_at or None,
         }
         _check_within_own_key(change, columns)
+        if change.problems:  # otherwise the constraint reports the name
+            await _check_name(change, user.id, input.name)
         change.relies_on(names)
         replaced = await change.run("delete_expired_api_key", user_id=user.id, name=input.name)
         key = await change.run(
-            "create_api_key", user_id=user.id, name=input.name, prefix=visible_prefix(secret), **columns
+            "create_api_key",
+            user_id=user.id,
+            name=input.name,
+            prefix=visible_prefix(secret),
+            hash=digest(secret),
+            **columns,
         )
-        await change.run("create_api_key_secret", hash=digest(secret), api_key_id=key.id)
         change.created(key, **({} if replaced is None else {"replaced": replaced.id}))
     return CreateApiKeyPayload(api_key=key, secret=secret)
 

@@ -31,7 +31,7 @@ async def lock_other_user(change: Write, user_id: str, own: str) -> Any:
     user = await change.lock("lock_user", user_id)
     if user.id == change.actor.user_id:
         raise reject(ErrorCode.NOT_ALLOWED, own, "id")
-    await change.require_not_above(user)
+    change.require_not_above(user)
     await require_other_root(change, user, "id")
     return user
 

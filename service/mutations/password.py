@@ -38,7 +38,7 @@ async def set_password(info: Info, input: SetPasswordInput) -> UserPayload:
     password_hash = await hash_for(info, input.user_id, input.password)
     async with write(info, "user.password") as change:
         user = await change.lock("lock_user", input.user_id, "userId")
-        await change.require_not_above(user, "userId")
+        change.require_not_above(user, "userId")
         await require_password_of(change, user, "userId", password_hash)
         await replace_password(change, user.id, password_hash)
         change.updated(user, user, password=(REDACTED, REDACTED))

@@ -79,7 +79,7 @@ async def change_plan(info: Info, input: ChangePlanInput) -> UserPayload:
         raise reject(ErrorCode.REQUIRED, "Give planId or planName.", "planId")
     async with write(info, "user.plan") as change:
         user = await change.lock("lock_user", input.user_id, "userId")
-        await change.require_not_above(user, "userId")
+        change.require_not_above(user, "userId")
         plan = await requested_plan(change, input.plan_id or None, input.plan_name or None)
         changed = await change.run("change_plan", id=user.id, plan_id=plan.id if plan else None)
         change.updated(user, changed)

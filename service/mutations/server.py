@@ -52,7 +52,7 @@ async def create_server(info: Info, input: CreateServerInput) -> ServerPayload:
         owner = await change.run("lock_user", id=input.owner_id)
         if owner is None:
             raise reject(ErrorCode.NOT_FOUND, "This user does not exist.", "ownerId")
-        await change.require_not_above(owner, "ownerId")
+        change.require_not_above(owner, "ownerId")
         await _require_room(change, owner)
         await report_taken(change, "servers_external_id_key", "server_external_id_is_taken", input.external_id or None)
         server = await change.run(

@@ -116,14 +116,15 @@ async def _open_session(
     context = info.context
     # The password may have been changed, or the account suspended, during the verification: what counts is the state
     # under the lock
-    user = await change.run("lock_user", id=person["id"])
-    stored = await change.run("lock_password_hash", user_id=person["id"])
-    if user is None or stored is None or stored["password_hash"] != person["password_hash"]:
+    user = await change.run("lock_login", id=person["id"])
+    if user is None or user.password_hash != person["password_hash"]:
         raise reject(ErrorCode.WRONG_CREDENTIALS, WRONG)
     if user.suspended_at != person["suspended_at"]:
         raise ApiError(ApiErrorCode.USER_SUSPENDED, SUSPENDED)
     if rehashed is not None:
         await change.run("set_password", user_id=user.id, password_hash=rehashed)
+    token = new_token(TokenKind.SESSION)
+    token_hash = digest(token)
     agent, settings = context.request.user_agent, context.resources.settings
     session = await change.run(
         "create_session",
@@ -133,11 +134,8 @@ async def _open_session(
         device=device,
         lifetime=float(settings.session_lifetime),
         idle=float(settings.session_idle),
+        hash=token_hash,
     )
-    token = new_token(TokenKind.SESSION)
-    token_hash = digest(token)
-    await change.run("create_session_token", hash=token_hash, session_id=session.id)
-    await change.run("record_login", id=user.id)
     change.act_as(session_actor(user.id, user.role_id, session.id, person["role_permissions"], token_hash))
     change.created(session)
     return session, token

@@ -61,7 +61,7 @@ async def unsuspend_user(info: Info, input: UserIdInput) -> UserPayload:
     """Lift a suspension: API keys are valid again; sessions that it ended stay ended."""
     async with write(info, "user.unsuspend") as change:
         user = await change.lock("lock_user", input.id)
-        await change.require_not_above(user)
+        change.require_not_above(user)
         if not is_suspended(user.suspended_at, user.suspended_until):
             raise reject(ErrorCode.ALREADY_DONE, "This user is not suspended.", "id")
         changed = await change.run("unsuspend_user", id=user.id)

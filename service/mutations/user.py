@@ -121,7 +121,7 @@ async def update_user(info: Info, input: UpdateUserInput) -> UserPayload:
         password_hash = await hash_for(info, input.id, input.password, changes(input))
     async with write(info, "user.update") as change:
         user = await change.lock("lock_user", input.id)
-        await change.require_not_above(user)
+        change.require_not_above(user)
         require_version(user, input.version)
         columns = user_columns(resources, input, change.problems, user)
         await check_taken(change.run, columns, change.problems, user.id)
@@ -211,8 +211,7 @@ async def require_password_of(change: Write, user: Any, field: str, password_has
         raise reject(ErrorCode.NOT_ALLOWED, "Use changePassword to change your own password.", field)
     change.require_mutation("setPassword", field)
     change.require_lasting_key("set passwords", field)
-    role = await change.run("role_by_key", id=user.role_id, name=None)
-    change.require_held(role.permissions, "This requires permissions that you do not hold", field)
+    change.require_held(user.role_permissions, "This requires permissions that you do not hold", field)
     if password_hash is None and not change.problems:
         await require_other_root(change, user, field)
 

@@ -22,13 +22,21 @@ SELECT api_keys.* FROM api_keys WHERE api_keys.user_id = :key;
 SELECT count(*) FROM api_keys WHERE api_keys.user_id = :user_id AND in_force(api_keys.expires_at);
 
 -- name: create_api_key :one ApiKey
--- Create a key; its secret is stored separately
-INSERT INTO api_keys (user_id, name, prefix, permissions, allowed_ips, expires_at)
-VALUES (:user_id, :name, :prefix, CAST(:permissions AS text[]), CAST(:allowed_ips AS cidr[]), :expires_at)
-RETURNING api_keys.*;
+-- Create a key, and store the hash of its secret
+WITH created AS (
+  INSERT INTO api_keys (user_id, name, prefix, permissions, allowed_ips, expires_at)
+  VALUES (:user_id, :name, :prefix, CAST(:permissions AS text[]), CAST(:allowed_ips AS cidr[]), :expires_at)
+  RETURNING api_keys.*
+),
+
+secret AS (
+  INSERT INTO api_key_secrets (hash, api_key_id) SELECT :hash, created.id FROM created
+)
+
+SELECT created.* FROM created;
 
 -- name: create_api_key_secret :exec
--- Store the hash by which a key is found
+-- Store the hash of a further secret of a key
 INSERT INTO api_key_secrets (hash, api_key_id) VALUES (:hash, :api_key_id);
 
 -- name: delete_api_key :one

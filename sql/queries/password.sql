@@ -1,3 +1,11 @@
+-- name: lock_login :one
+-- A user with a password, and its hash, both locked until the transaction ends
+SELECT users.id, users.role_id, users.suspended_at, credentials.password_hash
+FROM users
+INNER JOIN credentials ON users.id = credentials.user_id
+WHERE users.id = :id
+FOR NO KEY UPDATE;
+
 -- name: lock_password_hash :one
 -- The hash of a user's password, locked until the transaction ends
 SELECT credentials.password_hash FROM credentials WHERE credentials.user_id = :user_id FOR UPDATE;

@@ -1,14 +1,22 @@
 -- name: create_session :one Session
--- Create a session that expires after `lifetime` seconds, or after `idle` seconds without use
-INSERT INTO sessions (user_id, ip, user_agent, device, expires_at, idle_expires_at)
-VALUES (
-  :user_id, :ip, :user_agent, :device, now() + make_interval(secs => :lifetime), now() + make_interval(secs => :idle)
-)
-RETURNING sessions.*;
+-- Create a session for `lifetime` seconds, or `idle` seconds without use, that is found by a hash, and record the login
+WITH created AS (
+  INSERT INTO sessions (user_id, ip, user_agent, device, expires_at, idle_expires_at)
+  VALUES (
+    :user_id, :ip, :user_agent, :device, now() + make_interval(secs => :lifetime), now() + make_interval(secs => :idle)
+  )
+  RETURNING sessions.*
+),
 
--- name: create_session_token :exec
--- Store the hash by which a session is found
-INSERT INTO session_tokens (hash, session_id) VALUES (:hash, :session_id);
+token AS (
+  INSERT INTO session_tokens (hash, session_id) SELECT :hash, created.id FROM created
+),
+
+login AS (
+  UPDATE users SET last_login_at = now() WHERE users.id = :user_id
+)
+
+SELECT created.* FROM created;
 
 -- name: delete_dead_sessions :many
 -- Delete some of the sessions that ended or expired 30 days ago
@@ -40,10 +48,6 @@ RETURNING sessions.id;
 SELECT sessions.* FROM sessions
 WHERE sessions.id = :id AND is_live(sessions.ended_at, sessions.expires_at, sessions.idle_expires_at)
 FOR UPDATE;
-
--- name: record_login :exec
--- Record a login
-UPDATE users SET last_login_at = now() WHERE users.id = :id;
 
 -- name: record_session_use :exec
 -- Record the use of a session, at most once a minute, or four times in its idle time if that is shorter

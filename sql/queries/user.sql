@@ -105,8 +105,10 @@ SELECT pg_advisory_xact_lock(hashtextextended(fold(:email), 0));
 SELECT pg_advisory_xact_lock(hashtextextended('roots', 0));
 
 -- name: lock_user :one User
--- One user, locked until the transaction ends; foreign keys can still be checked against the row
-SELECT users.* FROM users WHERE users.id = :id FOR NO KEY UPDATE;
+-- One user, locked until the transaction ends except for foreign keys, and what the role permits once the row is locked
+WITH locked AS MATERIALIZED (SELECT users.* FROM users WHERE users.id = :id FOR NO KEY UPDATE)
+
+SELECT locked.*, permissions_of_role(locked.role_id) AS role_permissions FROM locked;
 
 -- name: lock_user_by_email :one User
 -- The user with exactly this email address, ignoring case, locked until the transaction ends
@@ -172,6 +174,13 @@ FROM users AS present
 CROSS JOIN LATERAL jsonb_populate_record(present, CAST(:changes AS jsonb)) AS changed
 WHERE users.id = :id AND present.id = users.id
 RETURNING users.*;
+
+-- name: user_with_permissions :one User
+-- One user, not locked, and what the user's role permits
+SELECT users.*, roles.permissions AS role_permissions
+FROM users
+INNER JOIN roles ON users.role_id = roles.id
+WHERE users.id = :id;
 
 -- name: users_by_email :many User
 -- Users by email address, ignoring case

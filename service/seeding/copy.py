@@ -21,8 +21,9 @@ import asyncpg
 import orjson
 
 from service.access.actor import system_actor
-from service.database.connection import Database, Transaction, codecs
+from service.database.connection import Database, codecs
 from service.database.servers import Connection
+from service.database.transaction import Transaction
 from service.errors import ErrorCode, reject
 from service.seeding import rows as seed_rows
 from service.seeding.rows import TABLES, Batch, Recipe

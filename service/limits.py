@@ -45,7 +45,8 @@ LIST_ITEMS: Final = 1_000  # of any list in the variables
 # Pages
 PAGE_SIZE: Final = 100
 DEFAULT_PAGE_SIZE: Final = 20
-OFFSET: Final = 1_000_000
+OFFSET: Final = 10_000  # the skipped rows are read, too
+EXACT_COUNT: Final = 10_000  # a longer list is estimated
 
 # Values
 INT32: Final = 2_147_483_647

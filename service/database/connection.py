@@ -16,17 +16,8 @@ import asyncpg
 import databases
 import orjson
 
-from service.database.pages import (
-    Bounds,
-    Columns,
-    Order,
-    count,
-    counts_by_parent,
-    page,
-    pages_by_parent,
-    rows,
-    variants,
-)
+from service.database import counts
+from service.database.pages import Bounds, Columns, Order, page, pages_by_parent, rows, variants
 from service.database.read_pool import PREPARED, Connection, Found, Parameters, ReadPool
 from service.database.rows import Row, record_class
 from service.database.statements import Query, Statement
@@ -175,9 +166,9 @@ class Database:
         query = page(self.statements[name], bounds, _given(filters), columns)
         return cast("Sequence[Any]", await self._readers.run(query, {**filters, **window}))
 
-    async def read_count(self, name: str, filters: Mapping[str, Any]) -> int:
-        """Return the number of rows in a list; filters that are None do not apply."""
-        return int(await self._readers.run(count(self.statements[name], _given(filters)), filters))
+    def read_count(self, name: str, filters: Mapping[str, Any]) -> asyncio.Future[Found]:
+        """Return the Count of a list, under the key None; filters that are None do not apply."""
+        return asyncio.ensure_future(counts.of_list(self._readers, self.statements[name], _given(filters), filters))
 
     def load_rows(
         self, name: str, keys: Sequence[Any], parameters: Parameters = (), columns: Columns | None = None
@@ -198,8 +189,8 @@ class Database:
         return self._readers.load(pages_by_parent(self.statements[name], bounds, columns), parameters, keys)
 
     def load_counts(self, name: str, keys: Sequence[Any]) -> asyncio.Future[Found]:
-        """Return a row with `count` for the list of each parent, by parent."""
-        return self._readers.load(counts_by_parent(self.statements[name]), (), keys)
+        """Return the Count of the list of each parent, by parent."""
+        return asyncio.ensure_future(counts.by_parent(self._readers, self.statements[name], keys))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:

@@ -7,15 +7,18 @@ query of its own, so that PostgreSQL can walk the index of its order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
 
+from service import limits
 from service.database.rows import record_class
 from service.database.statements import Query, Statement, positional
 
 PARENT: Final = {"key": "parents.key"}
+KEY: Final = re.compile(r":key\b")
 PARENTS: Final = "unnest(CAST(:keys AS uuid[])) AS parents (key)"
 UNION: Final = "\nUNION ALL\n"
 VARIANTS: Final = 1024
@@ -69,9 +72,16 @@ def page(statement: Statement, bounds: Bounds, given: frozenset[str], columns: C
 
 @lru_cache(VARIANTS)
 def count(statement: Statement, given: frozenset[str]) -> Query:
-    """Return the query of the number of rows in a whole list."""
-    sql, parameters = positional(f"SELECT count(*) FROM (\n{statement.text}\n) AS list", given=given)
+    """Return the query of the number of rows in a whole list; it stops one above the bound of exact counts."""
+    sql, parameters = positional(_count_text(statement), given=given)
     return Query(f"count_of_{statement.name}", sql, parameters, "value", None)
+
+
+@lru_cache(VARIANTS)
+def estimate(statement: Statement, given: frozenset[str]) -> Query:
+    """Return the query of the planner's estimate of the rows in a whole list; `counts` reads its result."""
+    sql, parameters = positional(_estimate_text([statement.text]), given=given)
+    return Query(f"estimate_of_{statement.name}", sql, parameters, "value", None)
 
 
 @lru_cache(VARIANTS)
@@ -87,10 +97,22 @@ def pages_by_parent(statement: Statement, bounds: Bounds, columns: Columns | Non
 
 @lru_cache(VARIANTS)
 def counts_by_parent(statement: Statement) -> Query:
-    """Return the query of the number of rows in the list of each parent in `keys`, as columns `key` and `count`."""
-    text = f"SELECT parents.key, (SELECT count(*) FROM (\n{statement.text}\n) AS list) AS count\nFROM {PARENTS}"
+    """Return the query of the number of rows in the list of each parent in `keys`, as columns `key` and `count`.
+
+    Each stops one above the bound of exact counts.
+    """
+    text = f"SELECT parents.key, ({_count_text(statement)}) AS count\nFROM {PARENTS}"
     sql, parameters = positional(text, constants=PARENT)
     return Query(f"counts_of_{statement.name}", sql, parameters, "many", None)
+
+
+@lru_cache(VARIANTS)
+def estimates_by_parent(statement: Statement, number: int) -> Query:
+    """Return the query of the planner's estimates for the lists of this number of parents, in the order of `keys`."""
+    # Each list has a key of its own, because the planner estimates all parents of a join alike
+    texts = [KEY.sub(f"(CAST(:keys AS uuid[]))[{position}]", statement.text) for position in range(1, number + 1)]
+    sql, parameters = positional(_estimate_text(texts))
+    return Query(f"estimates_of_{statement.name}", sql, parameters, "value", None)
 
 
 def variants(statement: Statement, orders: tuple[Order, ...] = (BY_ID,)) -> Iterator[Query]:
@@ -105,6 +127,15 @@ def variants(statement: Statement, orders: tuple[Order, ...] = (BY_ID,)) -> Iter
         for order in orders:
             for descending in (True, False):
                 yield page(statement, Bounds(order, descending, low=True, high=True, offset=True), given)
+
+
+def _count_text(statement: Statement) -> str:
+    bounded = f"SELECT 1 FROM (\n{statement.text}\n) AS list LIMIT {limits.EXACT_COUNT + 1}"
+    return f"SELECT count(*) FROM ({bounded}) AS counted"
+
+
+def _estimate_text(lists: Iterable[str]) -> str:
+    return "EXPLAIN (FORMAT JSON) SELECT " + ", ".join(f"ARRAY(SELECT 1 FROM (\n{text}\n) AS list)" for text in lists)
 
 
 def _page_text(statement: Statement, bounds: Bounds, wanted: Columns | None = None) -> str:
@@ -127,12 +158,12 @@ def _page_text(statement: Statement, bounds: Bounds, wanted: Columns | None = No
 
 
 def _where(bounds: Bounds) -> str:
-    order, limits = bounds.order, []
+    order, found = bounds.order, list[str]()
     keys = "list.id" if order.column is None else f"(list.{order.column}, list.id)"
     for given, comparison, name in ((bounds.low, ">", "low"), (bounds.high, "<", "high")):
         if given:
             cursor = f"CAST(:{name}_id AS uuid)"
             if order.column is not None:
                 cursor = f"(CAST(CAST(:{name} AS text) AS {order.type}), {cursor})"
-            limits.append(f"{keys} {comparison} {cursor}")
-    return f"WHERE {' AND '.join(limits)}\n" if limits else ""
+            found.append(f"{keys} {comparison} {cursor}")
+    return f"WHERE {' AND '.join(found)}\n" if found else ""

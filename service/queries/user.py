@@ -142,7 +142,10 @@ async def users(  # noqa: PLR0917
     last: Last = None,
     before: Before = None,
     offset: Annotated[
-        int | None, strawberry.argument(description="Number of items to skip, for numbered pages")
+        int | None,
+        strawberry.argument(
+            description=f"Number of items to skip, for numbered pages; at most {limits.OFFSET:,}. Cursors reach further"
+        ),
     ] = None,
     search: Annotated[
         str | None, strawberry.argument(description="Part of a username, email address, or name, ignoring case")

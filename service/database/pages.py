@@ -2,7 +2,14 @@
 
 A list (`:list` in `sql/queries`) says which rows belong to it and nothing else. Here it becomes a page between two
 cursors, in either direction, or a count: of the whole list, or of the lists of many parents at once. Every variant is a
-query of its own, so that PostgreSQL can walk the index of its order.
+query of its own, so that PostgreSQL can walk the index of its order, or read that of a filter and sort.
+
+What a filter matches can be at the far end of an order: a first name in the order of usernames, a last login long ago
+in the order of creation. The planner assumes that it is spread evenly, and would walk through all users. Where that is
+likely, the statement compares twice, once in a form without an index, and only in pages (`:page IS NULL OR ...`). The
+planner multiplies both, expects fewer rows, and prefers the index of the filter unless the filter matches a large part.
+It cannot estimate a range that begins at -infinity, so that ranges begin at a finite time. A filter by one value is a
+condition of its own, because an index by several values is in no order.
 """
 
 from __future__ import annotations
@@ -66,7 +73,7 @@ def page(statement: Statement, bounds: Bounds, given: frozenset[str], columns: C
     positions `low` and `high` if the order has a column. The rows then have a column `position`.
     """
     text = _page_text(statement, bounds, columns)
-    sql, parameters = positional(text, given=given | {"low", "low_id", "high", "high_id", "offset", "limit"})
+    sql, parameters = positional(text, given=given | {"page", "low", "low_id", "high", "high_id", "offset", "limit"})
     return Query(f"page_of_{statement.name}", sql, parameters, "many", statement.row, narrow=columns is not None)
 
 

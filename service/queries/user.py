@@ -80,6 +80,7 @@ class UserFilter:
     last_login_before: dt.datetime | None = optional("Users who signed in last before this time")
 
 
+LISTS = ("tier", "role_id", "plan_id")
 BOOLEANS = ("has_plan", "suspended", "two_factor_enabled", "email_verified", "has_password")
 
 
@@ -166,6 +167,9 @@ def _filters(given: UserFilter | None, search: str | None) -> dict[str, Any]:
     found = checked(given or UserFilter(), "filter")
     if "tier" in found:
         found["tier"] = [tier.value for tier in found["tier"]]
+    for name in LISTS:
+        if len(found.get(name, ())) == 1:
+            [found[f"one_{name}"]] = found.pop(name)
     for name in BOOLEANS:
         found |= either(name, found.get(name))
     return found | {"search": search_text(search)}

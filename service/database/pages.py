@@ -6,10 +6,11 @@ query of its own, so that PostgreSQL can walk the index of its order, or read th
 
 What a filter matches can be at the far end of an order: a first name in the order of usernames, a last login long ago
 in the order of creation. The planner assumes that it is spread evenly, and would walk through all users. Where that is
-likely, the statement compares twice, once in a form without an index, and only in pages (`:page IS NULL OR ...`). The
-planner multiplies both, expects fewer rows, and prefers the index of the filter unless the filter matches a large part.
-It cannot estimate a range that begins at -infinity, so that ranges begin at a finite time. A filter by one value is a
-condition of its own, because an index by several values is in no order.
+likely, the statement compares twice, once in a form without an index, and only in pages of such an order (an order's
+column is a parameter that is given: `:by_username IS NULL OR ...`). The planner multiplies both, expects fewer rows,
+and prefers the index of the filter unless the filter matches a large part. It cannot estimate a range that begins at
+-infinity, so that ranges begin at a finite time. A filter by one value is a condition of its own, because an index by
+several values is in no order.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ def page(statement: Statement, bounds: Bounds, given: frozenset[str], columns: C
     positions `low` and `high` if the order has a column. The rows then have a column `position`.
     """
     text = _page_text(statement, bounds, columns)
-    sql, parameters = positional(text, given=given | {"page", "low", "low_id", "high", "high_id", "offset", "limit"})
+    given |= {str(bounds.order.column), "low", "low_id", "high", "high_id", "offset", "limit"}
+    sql, parameters = positional(text, given=given)
     return Query(f"page_of_{statement.name}", sql, parameters, "many", statement.row, narrow=columns is not None)
 
 

@@ -65,7 +65,7 @@ FROM users
 WHERE
   (:search IS NULL OR users.search_text LIKE search_pattern(CAST(:search AS text)))
   AND (
-    :page IS NULL OR :search IS NULL
+    (:by_username IS NULL AND :by_email IS NULL) OR :search IS NULL
     OR users.search_text COLLATE roster LIKE search_pattern(CAST(:search AS text)) -- noqa: RF03
   )
   AND (:ids IS NULL OR users.id = ANY(CAST(:ids AS uuid[])))
@@ -104,7 +104,7 @@ WHERE
       AND coalesce(users.last_login_at, '-infinity') >= '0001-01-01T00:00:00Z'
     )
   )
-  AND (:page IS NULL OR :last_login_before IS NULL OR users.last_login_at < :last_login_before);
+  AND (:by_created_at IS NULL OR :last_login_before IS NULL OR users.last_login_at < :last_login_before);
 
 -- name: lock_email :exec
 -- Only one transaction at a time creates a user for an email address

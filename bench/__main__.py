@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench import database
 from bench.contenders import ROSTER, available
-from bench.growth import Growth, measure_rows, measure_users, start
+from bench.growth import LARGE, SMALL, Growth, measure_rows, measure_users, start
 from bench.load import LoadGenerator
 from bench.measure import Effort, Meter, measure
 from bench.processes import end_on_signal, memory
@@ -22,8 +22,6 @@ from bench.sameness import require_same
 
 QUICK = Effort(connections=(16,), rounds=3, share=0.2, warm_up_seconds=0.3)
 FULL = Effort(connections=(1, 16, 64), rounds=5, share=1.0, warm_up_seconds=1.0)
-
-SMALL, LARGE = 10_000, 1_000_000  # users, to see growth
 
 
 def main() -> None:

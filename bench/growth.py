@@ -14,13 +14,14 @@ from bench.database import Data
 from bench.measure import MILLISECONDS, Figures, Meter
 from bench.processes import Server
 from bench.workloads import SCALARS, UPDATE, USER, Request, operation
+from service import limits
 
 PAGE = 100  # users of a page at most
 ROWS = (10, 100, 1_000)
 ROUNDS = 3
+SMALL, LARGE = 10_000, 1_000_000  # users, to see growth
 ROW_REQUESTS = 2_000  # rows of a round divided by rows of a request
 USER_REQUESTS = 20
-FAR = 0.9  # of all users, for an offset
 SERVERS = ("roster", "roster_core")
 
 
@@ -93,8 +94,8 @@ def _rows(count: int) -> dict[str, object]:
 
 
 def _users(arguments: str, fields: str = "nodes { id username }") -> Callable[[Data, int], dict[str, object]]:
-    def build(data: Data, _index: int) -> dict[str, object]:
-        return operation(f"{{ users({arguments.format(far=int(data.users * FAR))}) {{ {fields} }} }}")
+    def build(_data: Data, _index: int) -> dict[str, object]:
+        return operation(f"{{ users({arguments}) {{ {fields} }} }}")
 
     return build
 
@@ -107,15 +108,28 @@ def _update(data: Data, index: int) -> dict[str, object]:
     return operation(UPDATE, id=data.ids[index % len(data.ids)], name=f"Growth{index}")
 
 
+COUNT = "totalCount totalCountIsEstimate"
 DOCUMENTS: dict[str, Callable[[Data, int], dict[str, object]]] = {
     "user by id": _user,
     "update of a user": _update,
     "page of 50, newest": _users("first: 50"),
     "page of 50, by username": _users("first: 50, orderBy: USERNAME_ASC"),
-    "page of 50 at 90 % by offset": _users("first: 50, offset: {far}"),
-    "totalCount": _users("first: 1", "totalCount"),
+    # Both databases have more users than this
+    "page of 50 at the largest offset": _users(f"first: 50, offset: {min(limits.OFFSET, SMALL - 50)}"),
+    "count": _users("first: 1", COUNT),
     "rare search": _users('first: 20, search: "anna17"'),
+    "common search, newest": _users('first: 20, search: "anna"'),
     "common search, by username": _users('first: 20, search: "anna", orderBy: USERNAME_ASC'),
-    "filter: two factors": _users("first: 20, filter: {{twoFactorEnabled: true}}"),
-    "count of a filter": _users("first: 1, filter: {{tier: PAID, emailVerified: false}}", "totalCount"),
+    "common search, by username in reverse": _users('first: 20, search: "anna", orderBy: USERNAME_DESC'),
+    "count of a common search": _users('first: 1, search: "anna"', COUNT),
+    "filter: second factor": _users("first: 20, filter: {twoFactorEnabled: true}"),
+    "filter: tier": _users("first: 20, filter: {tier: ENTERPRISE}"),
+    "filter: tier, second factor, not verified": _users(
+        "first: 20, filter: {tier: PAID, twoFactorEnabled: true, emailVerified: false}"
+    ),
+    "count of tier and not verified": _users("first: 1, filter: {tier: PAID, emailVerified: false}", COUNT),
+    "filter: suspended, latest login first": _users(
+        "first: 20, filter: {suspended: true}, orderBy: LAST_LOGIN_AT_DESC"
+    ),
+    "filter: last login long ago": _users('first: 20, filter: {lastLoginBefore: "2024-06-01T00:00:00Z"}'),
 }

@@ -11,6 +11,7 @@ import orjson
 
 from bench.database import Data
 from bench.workloads import SCALARS, operation
+from service import limits
 
 TREE = f"""{SCALARS} displayName avatarUrl permissions billingAddress {{ city }} limits {{ memoryMb }}
 plan {{ id name }} role {{ id name permissions }} sessions(first: 100) {{ nodes {{ id ip device createdAt }} }}
@@ -91,8 +92,8 @@ def _searches(_data: Data, size: int) -> Any:
     return _aliases(size, 'users(first: 20, search: "an", orderBy: USERNAME_ASC) { totalCount nodes { id username } }')
 
 
-def _far_pages(data: Data, size: int) -> Any:
-    return _aliases(size, f"users(first: 20, offset: {data.users * 9 // 10}) {{ totalCount nodes {{ id }} }}")
+def _far_pages(_data: Data, size: int) -> Any:
+    return _aliases(size, f"users(first: 20, offset: {limits.OFFSET}) {{ totalCount nodes {{ id }} }}")
 
 
 def _batch(_data: Data, size: int) -> Any:

@@ -1,4 +1,4 @@
-"""Declarations of types and their fields, in the four kinds of `execution.kinds`.
+"""Declarations of types and their fields, in the kinds of `compiler.kinds`.
 
 A declaration has the description, the kind, and the access of a field. The access also ends the description, because
 clients cannot read directives by introspection.

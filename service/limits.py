@@ -46,7 +46,8 @@ REQUEST_ITEMS: Final = 10_000  # of all lists in the variables of an operation
 # Pages
 PAGE_SIZE: Final = 100
 DEFAULT_PAGE_SIZE: Final = 20
-OFFSET: Final = 1_000_000
+OFFSET: Final = 10_000  # the skipped rows are read, too
+EXACT_COUNT: Final = 10_000  # a longer list is estimated
 
 # Values
 INT32: Final = 2_147_483_647

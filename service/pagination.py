@@ -9,7 +9,7 @@ import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 import orjson
 import strawberry
@@ -17,12 +17,15 @@ from graphql import GraphQLError
 
 from service import limits
 from service.access.rules import Open
+from service.compiler.kinds import KIND, Counted
 from service.database.pages import BY_ID, Bounds, Order
+from service.database.read_pool import Found
 from service.errors import bad_input
 from service.parsing import parse_id
 from service.weights import COUNT, WEIGHT
 
 T = TypeVar("T")
+Counts: TypeAlias = Callable[[Sequence[Any]], Awaitable[Found]]
 # The arguments of a page, with their descriptions
 PAGE_ARGUMENTS: Final[Mapping[str, str]] = {
     "first": "Number of items from the start, 1 to 100; 20 if neither first nor last is given",
@@ -156,15 +159,20 @@ class Edge(Open, Generic[T]):
 
 
 class Page:
-    """A page of rows. `count` returns the size of the whole list, if `totalCount` is selected."""
+    """A page of rows.
 
-    def __init__(self, window: Window, rows: Sequence[Any], count: Callable[[], Awaitable[int]]) -> None:
+    `counts` returns the Count of the lists of many parents, by parent, if a count is selected; `key` is the parent of
+    this list, None for a list without one.
+    """
+
+    def __init__(self, window: Window, rows: Sequence[Any], counts: Counts, key: Any = None) -> None:
         more = len(rows) > window.size
         kept = list(rows[: window.size]) if more else list(rows)
         if window.backward:
             kept.reverse()
         self.nodes = kept
-        self.count = count
+        self.counts = counts
+        self.key = key
         self._window = window
         self._more = more
 
@@ -190,10 +198,6 @@ class Page:
         )
 
 
-async def _total_count(root: Page) -> int:
-    return await root.count()
-
-
 @strawberry.type(description="Page of a list (Relay Cursor Connections)")
 class Connection(Open, Generic[T]):
     """Relay's XConnection, with the nodes by themselves and a count on demand. Its objects are Pages."""
@@ -202,7 +206,12 @@ class Connection(Open, Generic[T]):
     nodes: list[T] = strawberry.field(description="Items of the page")
     page_info: PageInfo = strawberry.field(description="Position of the page in the list")
     total_count: int = strawberry.field(
-        resolver=_total_count,
-        description="Number of items in the whole list; computed only if it is selected",
-        metadata={WEIGHT: COUNT},
+        description="Number of items in the whole list; computed only if it is selected. It is exact up to "
+        f"{limits.EXACT_COUNT:,}, and an estimate above, see totalCountIsEstimate",
+        metadata={KIND: Counted("number"), WEIGHT: COUNT},
+    )
+    total_count_is_estimate: bool = strawberry.field(
+        description=f"Indicates whether the list has more than {limits.EXACT_COUNT:,} items, so that totalCount is "
+        "an estimate; a list of that many items or fewer is counted exactly",
+        metadata={KIND: Counted("is_estimate"), WEIGHT: COUNT},
     )

@@ -183,6 +183,7 @@ CREATE TABLE users (
   version integer NOT NULL DEFAULT 1,
   created_at timestamp with time zone NOT NULL DEFAULT now(),
   updated_at timestamp with time zone NOT NULL DEFAULT now(),
+  search_text text NOT NULL,
   CONSTRAINT users_billing_address_object CHECK ((jsonb_typeof(billing_address) = 'object'::text)),
   CONSTRAINT users_display_name_length CHECK (((char_length(display_name) >= 1) AND (char_length(display_name) <= 255))),
   CONSTRAINT users_email_length CHECK (((char_length(email) >= 3) AND (char_length(email) <= 254))),
@@ -261,15 +262,23 @@ CREATE UNIQUE INDEX users_email_key ON users USING btree (fold(email));
 
 CREATE UNIQUE INDEX users_external_id_key ON users USING btree (external_id);
 
+CREATE INDEX users_filter_idx ON users USING btree (tier, two_factor_enabled, email_verified, created_at, id);
+
 CREATE INDEX users_last_login_at_idx ON users USING btree (COALESCE(last_login_at, '-infinity'::timestamp with time zone), id);
+
+CREATE INDEX users_plan_id_created_at_idx ON users USING btree (plan_id, created_at, id);
 
 CREATE INDEX users_plan_id_idx ON users USING btree (plan_id, id);
 
+CREATE INDEX users_role_id_created_at_idx ON users USING btree (role_id, created_at, id);
+
 CREATE INDEX users_role_id_idx ON users USING btree (role_id, id);
 
-CREATE INDEX users_search_idx ON users USING gin (search_text(username, email, first_name, last_name, display_name) gin_trgm_ops);
+CREATE INDEX users_search_idx ON users USING gin (search_text gin_trgm_ops);
 
-CREATE INDEX users_suspended_idx ON users USING btree (created_at, id) WHERE (suspended_at IS NOT NULL);
+CREATE INDEX users_suspended_idx ON users USING btree (created_at, id) INCLUDE (suspended_at, suspended_until) WHERE (suspended_at IS NOT NULL);
+
+CREATE INDEX users_suspended_last_login_at_idx ON users USING btree (COALESCE(last_login_at, '-infinity'::timestamp with time zone), id) WHERE (suspended_at IS NOT NULL);
 
 CREATE INDEX users_username_idx ON users USING btree (COALESCE(fold(username), ''::text), id);
 
@@ -393,6 +402,16 @@ RETURN fold(((((((((COALESCE(username, ''::text) || '
 '::text) || COALESCE(first_name, ''::text)) || ' '::text) || COALESCE(last_name, ''::text)) || '
 '::text) || COALESCE(display_name, ''::text)));
 
+CREATE OR REPLACE FUNCTION set_search_text()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  NEW.search_text := search_text(NEW.username, NEW.email, NEW.first_name, NEW.last_name, NEW.display_name);
+  RETURN NEW;
+END
+$function$;
+
 CREATE OR REPLACE FUNCTION uuid_v7()
  RETURNS uuid
  LANGUAGE sql
@@ -416,4 +435,8 @@ CREATE TRIGGER audit_events_append_only BEFORE DELETE OR UPDATE ON audit_events 
 
 CREATE TRIGGER audit_events_no_truncate BEFORE TRUNCATE ON audit_events FOR EACH STATEMENT EXECUTE FUNCTION reject_change();
 
+CREATE TRIGGER users_changed_search_text BEFORE UPDATE OF username, email, first_name, last_name, display_name, search_text ON users FOR EACH ROW WHEN (((((((old.username IS DISTINCT FROM new.username) OR (old.email IS DISTINCT FROM new.email)) OR (old.first_name IS DISTINCT FROM new.first_name)) OR (old.last_name IS DISTINCT FROM new.last_name)) OR (old.display_name IS DISTINCT FROM new.display_name)) OR (old.search_text IS DISTINCT FROM new.search_text))) EXECUTE FUNCTION set_search_text();
+
 CREATE TRIGGER users_count_version BEFORE UPDATE ON users FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION count_version();
+
+CREATE TRIGGER users_created_search_text BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION set_search_text();

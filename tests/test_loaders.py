@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from service.database.counts import Count
 from service.database.loaders import Loaders
 from service.pagination import Window
 from tests.conftest import Client, Person
@@ -41,7 +42,8 @@ async def test_a_missing_row_is_kept_too(client: Client) -> None:
     loaders, before = Loaders(client.resources.database), client.reads
     assert [await loaders.one("users_by_id", UNKNOWN) for _ in range(3)] == [None] * 3
     assert [await loaders.page("sessions_by_user", UNKNOWN, Window("sessions")) for _ in range(3)] == [[]] * 3
-    assert [await loaders.count("sessions_by_user", UNKNOWN) for _ in range(3)] == [0] * 3
+    none = {UNKNOWN: [Count(0, is_estimate=False)]}
+    assert [await loaders.load_counts("sessions_by_user", (UNKNOWN,)) for _ in range(3)] == [none] * 3
     assert client.reads - before == 3
 
 
@@ -50,9 +52,10 @@ async def test_pages_and_counts_of_many_parents_take_one_query_each(client: Clie
     parents, window = (alice.id, bob.id, UNKNOWN), Window("sessions")
     found = await asyncio.gather(
         *(loaders.page("sessions_by_user", key, window) for key in parents),
-        *(loaders.count("sessions_by_user", key) for key in parents),
+        *(loaders.load_counts("sessions_by_user", (key,)) for key in parents),
     )
-    assert [len(rows) for rows in found[:3]] == found[3:] == [1, 1, 0]
+    counts = [count[key][0].number for key, count in zip(parents, found[3:], strict=True)]
+    assert [len(rows) for rows in found[:3]] == counts == [1, 1, 0]
     assert [row.user_id for rows in found[:3] for row in rows] == [alice.id, bob.id]
     assert client.reads - before == 2
 

@@ -1,4 +1,4 @@
-"""The four kinds of field, as data: a column, a computed value, a related row, and a page of related rows.
+"""The kinds of field, as data: a column, a computed value, a related row, a page of related rows, and its count.
 
 `service.fields` declares the fields of types with these kinds; executors read them. A type whose objects are rows with
 an id is an Entity.
@@ -64,7 +64,14 @@ class PageOf:
     descending: bool = True
 
 
-Kind: TypeAlias = Column | Computed | Related | PageOf
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """An attribute of the Count of a page's list, which is counted once, and only if such a field is selected."""
+
+    name: str
+
+
+Kind: TypeAlias = Column | Computed | Related | PageOf | Counted
 
 
 def columns_of(kind: Kind) -> tuple[str, ...]:
@@ -78,6 +85,8 @@ def columns_of(kind: Kind) -> tuple[str, ...]:
             return (key,) if type_column is None else (key, type_column)
         case PageOf(_, key):
             return (key,)
+        case Counted():
+            return ()
 
 
 @dataclass(frozen=True)

@@ -14,18 +14,8 @@ from typing import Any, cast
 import asyncpg
 import orjson
 
-from service.database.pages import (
-    Bounds,
-    Columns,
-    Order,
-    count,
-    counts_by_parent,
-    page,
-    pages_by_parent,
-    rows,
-    texts_by_parent,
-    variants,
-)
+from service.database import counts
+from service.database.pages import Bounds, Columns, Order, page, pages_by_parent, rows, texts_by_parent, variants
 from service.database.read_connection import PREPARED
 from service.database.read_pool import Found, Parameters, ReadPool
 from service.database.row_locks import RowLocks
@@ -153,9 +143,9 @@ class Database:
         query = page(self.statements[name], bounds, _given(filters), columns)
         return cast("Sequence[Any]", await self._lists.run(query, {**filters, **window}))
 
-    async def read_count(self, name: str, filters: Mapping[str, Any]) -> int:
-        """Return the number of rows in a list; filters that are None do not apply."""
-        return int(await self._lists.run(count(self.statements[name], _given(filters)), filters))
+    def read_count(self, name: str, filters: Mapping[str, Any]) -> asyncio.Future[Found]:
+        """Return the Count of a list, under the key None; filters that are None do not apply."""
+        return asyncio.ensure_future(counts.of_list(self._lists, self.statements[name], _given(filters), filters))
 
     def load_rows(
         self, name: str, keys: Sequence[Any], parameters: Parameters = (), columns: Columns | None = None
@@ -184,8 +174,8 @@ class Database:
         return self._lookups.load(query, parameters, keys, lists=True)
 
     def load_counts(self, name: str, keys: Sequence[Any]) -> asyncio.Future[Found]:
-        """Return a row with `count` for the list of each parent, by parent."""
-        return self._lookups.load(counts_by_parent(self.statements[name]), (), keys, lists=True)
+        """Return the Count of the list of each parent, by parent."""
+        return asyncio.ensure_future(counts.by_parent(self._lookups, self.statements[name], keys))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:

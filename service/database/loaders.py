@@ -79,9 +79,9 @@ class Loaders:
         """Return the rows of a page of the parent's list."""
         return (await self.load_pages(statement, (key,), request)).get(key, [])
 
-    def count(self, statement: str, key: Any) -> Awaitable[int]:
-        """Return the number of rows in the parent's list; it is requested at once."""
-        return _count_in(self._load(statement, (key,), partial(self._database.load_counts, statement)), key)
+    def load_counts(self, statement: str, keys: Iterable[Any]) -> Awaitable[Found]:
+        """Return the Count of each parent's list, by parent."""
+        return self._load(statement, keys, partial(self._database.load_counts, statement))
 
     def forget(self) -> None:
         """Send later requests to the database, because something was written."""
@@ -103,11 +103,6 @@ class Loaders:
             return _merged(futures)
         future = futures.pop()
         return asyncio.shield(future) if self.shielded else future
-
-
-async def _count_in(read: Awaitable[Found], key: Any) -> int:
-    rows = (await read).get(key)
-    return int(rows[0]["count"]) if rows else 0
 
 
 async def _merged(futures: Iterable[asyncio.Future[Found]]) -> Found:

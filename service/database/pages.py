@@ -2,20 +2,31 @@
 
 A list (`:list` in `sql/queries`) says which rows belong to it and nothing else. Here it becomes a page between two
 cursors, in either direction, or a count: of the whole list, or of the lists of many parents at once. Every variant is a
-query of its own, so that PostgreSQL can walk the index of its order.
+query of its own, so that PostgreSQL can walk the index of its order, or read that of a filter and sort.
+
+What a filter matches can be at the far end of an order: a first name in the order of usernames, a last login long ago
+in the order of creation. The planner assumes that it is spread evenly, and would walk through all users. Where that is
+likely, the statement compares twice, once in a form without an index, and only in pages of such an order (an order's
+column is a parameter that is given: `:by_username IS NULL OR ...`). The planner multiplies both, expects fewer rows,
+and prefers the index of the filter unless the filter matches a large part. It cannot estimate a range that begins at
+-infinity, so that ranges begin at a finite time. A filter by one value is a condition of its own, because an index by
+several values is in no order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
 
+from service import limits
 from service.database.rows import record_class
 from service.database.statements import Query, Statement, positional
 
 PARENT: Final = {"key": "parents.key"}
+KEY: Final = re.compile(r":key\b")
 PARENTS: Final = "unnest(CAST(:keys AS uuid[])) AS parents (key)"
 UNION: Final = "\nUNION ALL\n"
 VARIANTS: Final = 1024
@@ -63,15 +74,23 @@ def page(statement: Statement, bounds: Bounds, given: frozenset[str], columns: C
     positions `low` and `high` if the order has a column. The rows then have a column `position`.
     """
     text = _page_text(statement, bounds, columns)
-    sql, parameters = positional(text, given=given | {"low", "low_id", "high", "high_id", "offset", "limit"})
+    given |= {str(bounds.order.column), "low", "low_id", "high", "high_id", "offset", "limit"}
+    sql, parameters = positional(text, given=given)
     return Query(f"page_of_{statement.name}", sql, parameters, "many", statement.row, narrow=columns is not None)
 
 
 @lru_cache(VARIANTS)
 def count(statement: Statement, given: frozenset[str]) -> Query:
-    """Return the query of the number of rows in a whole list."""
-    sql, parameters = positional(f"SELECT count(*) FROM (\n{statement.text}\n) AS list", given=given)
+    """Return the query of the number of rows in a whole list; it stops one above the bound of exact counts."""
+    sql, parameters = positional(_count_text(statement), given=given)
     return Query(f"count_of_{statement.name}", sql, parameters, "value", None)
+
+
+@lru_cache(VARIANTS)
+def estimate(statement: Statement, given: frozenset[str]) -> Query:
+    """Return the query of the planner's estimate of the rows in a whole list; `counts` reads its result."""
+    sql, parameters = positional(_estimate_text([statement.text]), given=given)
+    return Query(f"estimate_of_{statement.name}", sql, parameters, "value", None)
 
 
 @lru_cache(VARIANTS)
@@ -102,10 +121,22 @@ def texts_by_parent(statement: Statement, bounds: Bounds, columns: Columns) -> Q
 
 @lru_cache(VARIANTS)
 def counts_by_parent(statement: Statement) -> Query:
-    """Return the query of the number of rows in the list of each parent in `keys`, as columns `key` and `count`."""
-    text = f"SELECT parents.key, (SELECT count(*) FROM (\n{statement.text}\n) AS list) AS count\nFROM {PARENTS}"
+    """Return the query of the number of rows in the list of each parent in `keys`, as columns `key` and `count`.
+
+    Each stops one above the bound of exact counts.
+    """
+    text = f"SELECT parents.key, ({_count_text(statement)}) AS count\nFROM {PARENTS}"
     sql, parameters = positional(text, constants=PARENT)
     return Query(f"counts_of_{statement.name}", sql, parameters, "many", None)
+
+
+@lru_cache(VARIANTS)
+def estimates_by_parent(statement: Statement, number: int) -> Query:
+    """Return the query of the planner's estimates for the lists of this number of parents, in the order of `keys`."""
+    # Each list has a key of its own, because the planner estimates all parents of a join alike
+    texts = [KEY.sub(f"(CAST(:keys AS uuid[]))[{position}]", statement.text) for position in range(1, number + 1)]
+    sql, parameters = positional(_estimate_text(texts))
+    return Query(f"estimates_of_{statement.name}", sql, parameters, "value", None)
 
 
 def variants(statement: Statement, orders: tuple[Order, ...] = (BY_ID,)) -> Iterator[Query]:
@@ -120,6 +151,15 @@ def variants(statement: Statement, orders: tuple[Order, ...] = (BY_ID,)) -> Iter
         for order in orders:
             for descending in (True, False):
                 yield page(statement, Bounds(order, descending, low=True, high=True, offset=True), given)
+
+
+def _count_text(statement: Statement) -> str:
+    bounded = f"SELECT 1 FROM (\n{statement.text}\n) AS list LIMIT {limits.EXACT_COUNT + 1}"
+    return f"SELECT count(*) FROM ({bounded}) AS counted"
+
+
+def _estimate_text(lists: Iterable[str]) -> str:
+    return "EXPLAIN (FORMAT JSON) SELECT " + ", ".join(f"ARRAY(SELECT 1 FROM (\n{text}\n) AS list)" for text in lists)
 
 
 def _page_text(statement: Statement, bounds: Bounds, wanted: Columns | None = None) -> str:
@@ -142,12 +182,12 @@ def _page_text(statement: Statement, bounds: Bounds, wanted: Columns | None = No
 
 
 def _where(bounds: Bounds) -> str:
-    order, limits = bounds.order, []
+    order, found = bounds.order, list[str]()
     keys = "list.id" if order.column is None else f"(list.{order.column}, list.id)"
     for given, comparison, name in ((bounds.low, ">", "low"), (bounds.high, "<", "high")):
         if given:
             cursor = f"CAST(:{name}_id AS uuid)"
             if order.column is not None:
                 cursor = f"(CAST(CAST(:{name} AS text) AS {order.type}), {cursor})"
-            limits.append(f"{keys} {comparison} {cursor}")
-    return f"WHERE {' AND '.join(limits)}\n" if limits else ""
+            found.append(f"{keys} {comparison} {cursor}")
+    return f"WHERE {' AND '.join(found)}\n" if found else ""

@@ -8,7 +8,17 @@ from typing import Any, TypeAlias
 
 from graphql import GraphQLError, get_nullable_type, is_non_null_type
 
-from service.compiler.kinds import ENTITIES, VIEWER, Computed, PageOf, Related, related_needs, value_of, values_of
+from service.compiler.kinds import (
+    ENTITIES,
+    VIEWER,
+    Computed,
+    Counted,
+    PageOf,
+    Related,
+    related_needs,
+    value_of,
+    values_of,
+)
 from service.compiler.plan import Field
 from service.compiler.texts import PageText
 from service.errors import ApiError, ApiErrorCode
@@ -34,9 +44,8 @@ def start(work: Work, levels: Levels, field: Field, rows: Rows, outs: Outs) -> N
             _start_pages(work, levels, field, field.kind, rows, outs)
         case Computed() if any(related_needs(field.kind)):
             _Computation(work, levels, field, field.kind, rows, outs).start()
-        case None:
-            for page, out in zip(rows, outs, strict=True):
-                work.later_for(field, [out], page.count(), partial(_fill_count, levels, field, out))
+        case Counted():
+            _start_counts(work, levels, field, field.kind, rows, outs)
         case _ if len(rows) > ROWS_PER_PART:
             work.add(_fill_long(work, levels, field, rows, outs))
         case _:
@@ -67,8 +76,14 @@ def _value(work: Work, field: Field, row: Any) -> Any:
     return value
 
 
-def _fill_count(levels: Levels, field: Field, out: Object, count: int) -> None:
-    levels.fill(field, [out], [count])
+def _start_counts(work: Work, levels: Levels, field: Field, kind: Counted, pages: Sequence[Page], outs: Outs) -> None:  # noqa: PLR0917
+    keys = [page.key for page in pages]
+
+    def done(found: Mapping[str, Rows]) -> None:
+        levels.fill(field, outs, [value_of(found[key][0], kind.name) for key in keys])
+
+    # The pages of a level are those of one field
+    work.later_for(field, outs, pages[0].counts(keys), done)
 
 
 def _start_related(work: Work, levels: Levels, field: Field, kind: Related, rows: Rows, outs: Outs) -> None:  # noqa: PLR0917
@@ -130,8 +145,8 @@ def _start_pages(work: Work, levels: Levels, field: Field, kind: PageOf, rows: R
     columns = next((layout.frozen() for layout in field.layouts.values()), None)
 
     def done(found: Mapping[str, Rows]) -> None:
-        pages = [Page(window, found.get(key, ()), partial(loaders.count, kind.statement, key)) for key in keys]
-        levels.fill(field, outs, pages)
+        counts = partial(loaders.load_counts, kind.statement)
+        levels.fill(field, outs, [Page(window, found.get(key, ()), counts, key) for key in keys])
 
     work.later_for(field, outs, loaders.load_pages(kind.statement, keys, window, columns), done)
 

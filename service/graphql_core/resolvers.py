@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from graphql import GraphQLResolveInfo
 
-from service.compiler.kinds import VIEWER, Column, Computed, Entity, Kind, PageOf, Related, value_of
+from service.compiler.kinds import VIEWER, Column, Computed, Counted, Entity, Kind, PageOf, Related, value_of
 from service.errors import ApiError, ApiErrorCode
 from service.nodes import find_nodes, load_related
 from service.pagination import Page, Window
@@ -28,6 +28,8 @@ def resolver_of(kind: Kind, entity: Entity | None) -> Resolver:
             return _related(kind)
         case PageOf():
             return _page(kind)
+        case Counted():
+            return _counted(kind)
 
 
 def _column(kind: Column) -> Resolver:
@@ -96,6 +98,14 @@ def _page(kind: PageOf) -> Resolver:
         window = Window.of(kind.statement, **arguments, descending=kind.descending)
         key, loaders = value_of(row, kind.key), info.context.loaders
         rows = await loaders.page(kind.statement, key, window)
-        return Page(window, rows, partial(loaders.count, kind.statement, key))
+        return Page(window, rows, partial(loaders.load_counts, kind.statement), key)
+
+    return resolve
+
+
+def _counted(kind: Counted) -> Resolver:
+    async def resolve(page: Page, _info: GraphQLResolveInfo[Any]) -> Any:
+        [count] = (await page.counts([page.key]))[page.key]
+        return value_of(count, kind.name)
 
     return resolve

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Annotated, Any
 
 import strawberry
@@ -56,4 +56,5 @@ async def list_page(info: Info, statement: str, window: Window, filters: Mapping
     database = info.context.resources.database
     columns = info.columns(database.statements[statement].row or "")
     rows = await database.read_page(statement, window.bounds, filters, dict(window.parameters), columns)
-    return Page(window, rows, partial(database.read_count, statement, filters))
+    count = cache(partial(database.read_count, statement, filters))  # for all fields that show it
+    return Page(window, rows, lambda _keys: count())

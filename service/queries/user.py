@@ -81,6 +81,7 @@ class UserFilter:
     last_login_before: dt.datetime | None = optional("Users who signed in last before this time")
 
 
+LISTS = ("tier", "role_id", "plan_id")
 BOOLEANS = ("has_plan", "suspended", "two_factor_enabled", "email_verified", "has_password")
 
 
@@ -143,7 +144,10 @@ async def users(  # noqa: PLR0917
     last: Last = None,
     before: Before = None,
     offset: Annotated[
-        int | None, strawberry.argument(description="Number of items to skip, for numbered pages")
+        int | None,
+        strawberry.argument(
+            description=f"Number of items to skip, for numbered pages; at most {limits.OFFSET:,}. Cursors reach further"
+        ),
     ] = None,
     search: Annotated[
         str | None, strawberry.argument(description="Part of a username, email address, or name, ignoring case")
@@ -164,6 +168,9 @@ def _filters(given: UserFilter | None, search: str | None) -> dict[str, Any]:
     found = checked(given or UserFilter(), "filter")
     if "tier" in found:
         found["tier"] = [tier.value for tier in found["tier"]]
+    for name in LISTS:
+        if len(found.get(name, ())) == 1:
+            [found[f"one_{name}"]] = found.pop(name)
     for name in BOOLEANS:
         found |= either(name, found.get(name))
     return found | {"search": search_text(search)}

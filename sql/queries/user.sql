@@ -54,7 +54,7 @@ SELECT
   ) AS subusers;
 
 -- name: list_users :list User
--- Users that match the search and the filter, with a column for each order
+-- Users that match the search and the filter, with a column for each order; for the choice of its index see `pages`
 SELECT
   users.*,
   users.created_at AS by_created_at,
@@ -63,15 +63,18 @@ SELECT
   coalesce(users.last_login_at, '-infinity') AS by_last_login_at
 FROM users
 WHERE
-  (
-    :search IS NULL
-    OR search_text(users.username, users.email, users.first_name, users.last_name, users.display_name)
-    LIKE search_pattern(CAST(:search AS text))
+  (:search IS NULL OR users.search_text LIKE search_pattern(CAST(:search AS text)))
+  AND (
+    (:by_username IS NULL AND :by_email IS NULL) OR :search IS NULL
+    OR users.search_text COLLATE roster LIKE search_pattern(CAST(:search AS text)) -- noqa: RF03
   )
   AND (:ids IS NULL OR users.id = ANY(CAST(:ids AS uuid[])))
   AND (:tier IS NULL OR users.tier = ANY(CAST(:tier AS text[])))
+  AND (:one_tier IS NULL OR users.tier = CAST(:one_tier AS text))
   AND (:role_id IS NULL OR users.role_id = ANY(CAST(:role_id AS uuid[])))
+  AND (:one_role_id IS NULL OR users.role_id = CAST(:one_role_id AS uuid))
   AND (:plan_id IS NULL OR users.plan_id = ANY(CAST(:plan_id AS uuid[])))
+  AND (:one_plan_id IS NULL OR users.plan_id = CAST(:one_plan_id AS uuid))
   AND (:has_plan IS NULL OR users.plan_id IS NOT NULL)
   AND (:not_has_plan IS NULL OR users.plan_id IS NULL)
   AND (
@@ -93,8 +96,15 @@ WHERE
   )
   AND (:created_after IS NULL OR users.created_at > :created_after)
   AND (:created_before IS NULL OR users.created_at < :created_before)
-  AND (:last_login_after IS NULL OR users.last_login_at > :last_login_after)
-  AND (:last_login_before IS NULL OR users.last_login_at < :last_login_before);
+  AND (:last_login_after IS NULL OR coalesce(users.last_login_at, '-infinity') > :last_login_after)
+  AND (
+    :last_login_before IS NULL
+    OR (
+      coalesce(users.last_login_at, '-infinity') < :last_login_before
+      AND coalesce(users.last_login_at, '-infinity') >= '0001-01-01T00:00:00Z'
+    )
+  )
+  AND (:by_created_at IS NULL OR :last_login_before IS NULL OR users.last_login_at < :last_login_before);
 
 -- name: lock_email :exec
 -- Only one transaction at a time creates a user for an email address

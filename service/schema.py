@@ -98,7 +98,7 @@ def create() -> strawberry.Schema:
     core = created._schema  # noqa: SLF001  (Strawberry has no public access to its types)
     core.description = DESCRIPTION.strip()
     # Strawberry's function fails for lists and non-null types
-    core.type_map["__Type"].fields["isOneOf"].resolve = _is_one_of  # type: ignore[attr-defined]
+    core.type_map["__Type"].fields["isOneOf"].resolve = is_one_of  # type: ignore[attr-defined]
     for directive in core.directives:
         # Strawberry drops the descriptions of a directive's arguments
         declared = directive.extensions.get("strawberry-definition")
@@ -113,7 +113,7 @@ def create() -> strawberry.Schema:
     return created
 
 
-def _is_one_of(graphql_type: Any, _info: Any) -> bool | None:
+def is_one_of(graphql_type: Any, _info: Any) -> bool | None:
     return graphql_type.is_one_of if isinstance(graphql_type, GraphQLInputObjectType) else None
 
 

@@ -20,12 +20,14 @@ import pytest
 import pytest_asyncio
 from starlette.applications import Starlette
 
+from service import turns
 from service.app import application
 from service.bootstrap import ensure_root
 from service.credentials.passwords import PasswordHasher
 from service.database import migrations
 from service.embedded import server as embedded
 from service.resources import database_of
+from service.schema import is_one_of, schema
 from service.settings import Settings
 
 REPOSITORY = Path(__file__).parent.parent
@@ -199,6 +201,18 @@ async def database_url(server_url: str, people: dict[str, Person]) -> AsyncItera
         yield named(server_url, name)
     finally:
         await dropped(server_url, name)
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not divide the work of a request on a slow machine: reads of another turn are other statements."""
+    monkeypatch.setattr(turns, "LONGEST_TURN", 60.0)
+
+
+@pytest.fixture(autouse=True)
+def _own_introspection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undo what other schemas of tests change: Strawberry replaces a resolver that all schemas of a process share."""
+    monkeypatch.setattr(schema._schema.type_map["__Type"].fields["isOneOf"], "resolve", is_one_of)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ async def test_an_unknown_constraint_is_masked(client: Client, root: Person) -> 
 
 
 async def test_an_internal_error_before_the_document_is_masked(client: Client, alice: Person) -> None:
-    await client.rows("ALTER TABLE session_tokens RENAME TO lost")
+    await client.rows("ALTER VIEW actors RENAME TO lost")
     response = await post(client, "{ me { username } }", alice)
     assert (response.status_code, response.json()) == (500, {"errors": [masked(response, "INTERNAL")]})
     batch = await client.http.post("/graphql", json=[{"query": "{ me { id } }"}], headers=headers(alice))

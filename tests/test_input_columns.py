@@ -115,5 +115,6 @@ async def test_a_new_user_has_a_value_for_every_column_that_must_not_be_null(cli
         "SELECT column_name FROM information_schema.columns WHERE table_name = 'users' AND is_nullable = 'NO'"
     )
     text = client.resources.database.statements["create_user"].text
-    # The statement passes null for every other column; `role_id` is set by create_account
-    assert {row["column_name"] for row in required} - set(re.findall(r"'(\w+)',", text)) == {"role_id"}
+    # The statement passes null for every other column; `role_id` is set by create_account, `search_text` by a trigger
+    expected = {"role_id", "search_text"}
+    assert {row["column_name"] for row in required} - set(re.findall(r"'(\w+)',", text)) == expected

@@ -27,6 +27,11 @@ def codes(answers: list[dict[str, Any]]) -> list[str]:
     return [answer["errors"][0]["extensions"]["code"] if "errors" in answer else "ok" for answer in answers]
 
 
+@pytest.fixture(autouse=True)
+def _no_pauses() -> None:
+    """Divide the work, which other tests do not."""
+
+
 @pytest.mark.parametrize(
     ("field", "code"),
     [("suspendUser", "USER_SUSPENDED"), ("deleteUser", "UNAUTHENTICATED"), ("setPassword", "UNAUTHENTICATED")],

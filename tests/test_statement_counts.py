@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from service import turns
 from service.settings import Settings
 from tests.conftest import Client, Person
 
@@ -50,12 +49,6 @@ SELECT people.id, 'key' || n, 'ssh-ed25519', 'SHA256:' || people.id || n, 'ssh-e
 FROM people, generate_series(1, 3) AS n
 """
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDQjRFl2ngA57m37nefhDN6jDP747P548c5zttHKM738"
-
-
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not divide the work of a request on a slow machine: reads of another turn are other statements."""
-    monkeypatch.setattr(turns, "LONGEST_TURN", 60.0)
 
 
 @pytest.fixture

@@ -43,6 +43,11 @@ def no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "LONGEST_TURN", -1.0)
 
 
+@pytest.fixture(autouse=True)
+def _no_pauses() -> None:
+    """Divide the work, which other tests do not."""
+
+
 @contextmanager
 def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[None]]:
     """Return a list that grows with every pause that long work made."""

@@ -10,11 +10,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
+from weakref import WeakKeyDictionary
 
 import asyncpg
 
 from service.access.actor import Actor, KeyBounds, authority_of, rejected
-from service.credentials.tokens import TokenKind, digest, kind_of
+from service.credentials.tokens import digest, kind_of
 from service.database.connection import Database
 from service.database.servers import LOST
 from service.errors import ApiErrorCode
@@ -23,6 +24,8 @@ from service.networks import all_within
 Run: TypeAlias = Callable[..., Awaitable[Any]]
 USE_SECONDS = 1  # reads do not wait for a connection for writes
 ACTOR: Final = "actor_by_hash"  # the statement that reads one credential
+# The credentials whose use is being recorded, each once at a time
+_recording: WeakKeyDictionary[Database, dict[str | None, asyncio.Task[None]]] = WeakKeyDictionary()
 INVALID_CREDENTIAL = "The session or API key is not valid. Sign in again."
 
 
@@ -37,22 +40,35 @@ async def authenticate(database: Database, token: str, *, ip: str | None, sessio
 
     `ip` is the client's address. `session_idle` is the number of seconds after which an unused session expires.
     """
-    kind = kind_of(token)
-    if kind is None:
+    if kind_of(token) is None:
         return rejected(ApiErrorCode.UNAUTHENTICATED, INVALID_CREDENTIAL)
     token_hash = digest(token)
     # Look-ups of all requests leave together; one begins after its request has arrived, so no revocation is missed
     row = _first((await database.load_rows("actors_by_hash", (token_hash,))).get(token_hash))
     actor = actor_of(row, token_hash, ip)
     if actor.rejection is None and row["actor_stale"]:
-        # A read must not fail because the database cannot be written at the moment
-        with suppress(asyncpg.PostgresError, *LOST):
-            async with asyncio.timeout(USE_SECONDS), database.transaction() as transaction:
-                if kind is TokenKind.SESSION:
-                    await transaction.run("record_session_use", id=actor.session_id, idle=float(session_idle))
-                else:
-                    await transaction.run("record_api_key_use", id=actor.api_key_id)
+        await _record_use(database, actor, session_idle)
     return actor
+
+
+async def _record_use(database: Database, actor: Actor, session_idle: int) -> None:
+    """Record the use of a credential. It goes on without the caller if it takes long, such as behind a held row."""
+    known = _recording.setdefault(database, {})
+    task = known.get(actor.credential)
+    if task is None:
+        task = known[actor.credential] = asyncio.create_task(_write_use(database, actor, session_idle))
+        task.add_done_callback(lambda _task: known.pop(actor.credential))
+    await asyncio.wait([task], timeout=USE_SECONDS)
+
+
+async def _write_use(database: Database, actor: Actor, session_idle: int) -> None:
+    # A read must not fail because the database cannot be written at the moment
+    with suppress(asyncpg.PostgresError, *LOST, TimeoutError):
+        async with database.transaction() as transaction:
+            if actor.session_id is not None:
+                await transaction.run("record_session_use", id=actor.session_id, idle=float(session_idle))
+            else:
+                await transaction.run("record_api_key_use", id=actor.api_key_id)
 
 
 async def authenticate_again(run: Run, actor: Actor, *, ip: str | None) -> Actor:

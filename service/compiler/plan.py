@@ -6,11 +6,12 @@ columns that the rows of a type need. The plan knows neither rows nor callers: `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
+import orjson
 from graphql import (
     FieldNode,
     GraphQLEnumType,
@@ -27,7 +28,6 @@ from service.access.authorize import Verdict, decide
 from service.access.rules import Rule
 from service.compiler.kinds import Kind
 from service.compiler.leaves import Build, Leaf, Read, Shape, reader
-from service.compiler.texts import PageText
 from service.operations.kept import Kept
 
 KEPT_VERDICTS = 64  # authorities whose verdicts a selection keeps
@@ -129,6 +129,25 @@ class Selection:
 
 Verdicts: TypeAlias = tuple[list[Field], dict[Rule, list[Field]]]
 Selections: TypeAlias = Mapping[str, Selection]  # by the name of the object type
+
+
+@dataclass(frozen=True, slots=True)
+class PageText:
+    """How PostgreSQL writes the nodes of a page: `columns` are SQL expressions over the table `list`."""
+
+    key: str
+    nodes: Selection
+    columns: tuple[str, ...]
+
+    def is_open(self, authority: Authority) -> bool:
+        """Return whether the authority may read every field of every row."""
+        denied, own = self.nodes.verdicts(authority)
+        return not denied and not own
+
+    def page(self, rows: Iterable[Any] | None) -> orjson.Fragment:
+        """Return the page in the response; `rows` has one row, with the text of the nodes, or null without nodes."""
+        text = next((row["text"] for row in rows or ()), None)
+        return orjson.Fragment(f'{{"{self.key}":{text or "[]"}}}')
 
 
 @dataclass(slots=True, eq=False)

@@ -5,42 +5,17 @@ That costs less than to read rows, to make objects of them, and to write these.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-import orjson
 from graphql import GraphQLEnumType, get_nullable_type, is_list_type
 
-from service.access.actor import Authority
 from service.compiler.kinds import Column
 from service.compiler.leaves import PLAIN, TIME, Leaf
-
-if TYPE_CHECKING:
-    from service.compiler.plan import Selection
+from service.compiler.plan import PageText, Selection
 
 LONGEST_NAME = 63  # bytes of an identifier in PostgreSQL
 # The database's text of these is the one that clients receive
 TYPES = PLAIN - {"JSON"}
-
-
-@dataclass(frozen=True, slots=True)
-class PageText:
-    """How PostgreSQL writes the nodes of a page: `columns` are SQL expressions over the table `list`."""
-
-    key: str
-    nodes: Selection
-    columns: tuple[str, ...]
-
-    def is_open(self, authority: Authority) -> bool:
-        """Return whether the authority may read every field of every row."""
-        denied, own = self.nodes.verdicts(authority)
-        return not denied and not own
-
-    def page(self, rows: Iterable[Any] | None) -> orjson.Fragment:
-        """Return the page in the response; `rows` has one row, with the text of the nodes, or null without nodes."""
-        text = next((row["text"] for row in rows or ()), None)
-        return orjson.Fragment(f'{{"{self.key}":{text or "[]"}}}')
 
 
 def text_of(page: Selection) -> PageText | None:

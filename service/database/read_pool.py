@@ -184,8 +184,7 @@ class ReadPool:
                     if self._opened:  # the open connections run this read, too
                         self._crowded_until = asyncio.get_running_loop().time() + CROWDED_SECONDS
                         return
-                    if isinstance(error, asyncpg.TooManyConnectionsError) and read.repeats < REPEATS:
-                        read.repeats += 1
+                    if isinstance(error, asyncpg.TooManyConnectionsError):  # until the read has waited for too long
                         await self._servers.make_room()
                     else:
                         self._fail_all(error)

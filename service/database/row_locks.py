@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import asyncpg
 
-CROWDED_MS = 500  # much longer than transactions of the service hold a row
+CROWDED_MS = 1_000  # much longer than transactions of the service hold a row
 
 
 class RowLocks:

@@ -19,8 +19,7 @@ from service.compiler.kinds import (
     value_of,
     values_of,
 )
-from service.compiler.plan import Field
-from service.compiler.texts import PageText
+from service.compiler.plan import Field, PageText
 from service.errors import ApiError, ApiErrorCode
 from service.execution.levels import Levels, Object, Values
 from service.execution.work import Job, Work

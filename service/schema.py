@@ -114,6 +114,7 @@ def create() -> strawberry.Schema:
 
 
 def is_one_of(graphql_type: Any, _info: Any) -> bool | None:
+    """Return `isOneOf` of a type in introspection."""
     return graphql_type.is_one_of if isinstance(graphql_type, GraphQLInputObjectType) else None
 
 

@@ -155,13 +155,13 @@ class Engine:
                 return None
 
         plans: Kept[Plan | None] = document.plans
-        key = prepared.name, *(given.get(name) for name in document.flags)
+        key = prepared.name, *map(given.get, document.flags)
         return await _kept(plans, key, make, document)
 
     async def _measured(self, prepared: Prepared, variables: VariableValues) -> Measured:
         """Return the cost of an operation, which depends on the variables that are sizes."""
         document, given = prepared.document, variables.coerced
-        sizes = (given.get(name) for name in document.sizes)
+        sizes = map(given.get, document.sizes)
         key = (prepared.name, *(len(size) if isinstance(size, list) else size for size in sizes))
         costs: Kept[Measured] = document.costs
 

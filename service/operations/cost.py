@@ -94,28 +94,27 @@ def charge(measured: Measured, settings: Settings, budget: Budget) -> None:
 
     The operations of one HTTP request count together (CVE-2026-33756).
     """
-    _limit(f"at most {settings.root_mutation_limit} mutations", measured.mutations, settings.root_mutation_limit)
     cost = measured.cost
-    most_values = VALUES_PER_OBJECT * settings.node_limit
     budget.statements += cost.statements
     budget.objects += cost.objects
     budget.served += measured.served
     budget.introspected += cost.values - measured.served
-    _limit(f"at most {settings.node_limit} objects", budget.objects, settings.node_limit)
-    _limit(f"statements of a weight of at most {settings.statement_limit}", budget.statements, settings.statement_limit)
-    _limit(f"at most {MOST_LEVELS} levels of fields", cost.levels, MOST_LEVELS)
-    _limit(f"at most {most_values} values", budget.served, most_values)
-    _limit(f"at most {INTROSPECTION_VALUES} values of the schema", budget.introspected, INTROSPECTION_VALUES)
-    budget.introspections += measured.introspections
-    for name, most in MOST_INTROSPECTIONS.items():
-        _limit(f"at most {most} fields {name}", budget.introspections[name], most)
+    _limit("at most {} mutations", measured.mutations, settings.root_mutation_limit)
+    _limit("at most {} objects", budget.objects, settings.node_limit)
+    _limit("statements of a weight of at most {}", budget.statements, settings.statement_limit)
+    _limit("at most {} levels of fields", cost.levels, MOST_LEVELS)
+    _limit("at most {} values", budget.served, VALUES_PER_OBJECT * settings.node_limit)
+    _limit("at most {} values of the schema", budget.introspected, INTROSPECTION_VALUES)
+    for name, number in measured.introspections.items():
+        budget.introspections[name] += number
+        _limit(f"at most {{}} fields {name}", budget.introspections[name], MOST_INTROSPECTIONS[name])
     if budget.anonymous:
-        _limit(f"at most {ANONYMOUS_VALUES} values unless you sign in", budget.served, ANONYMOUS_VALUES)
+        _limit("at most {} values unless you sign in", budget.served, ANONYMOUS_VALUES)
 
 
 def _limit(allowed: str, cost: int, limit: int) -> None:
     if cost > limit:
-        message = f"A request may have {allowed}."
+        message = f"A request may have {allowed.format(limit)}."
         raise ApiError(ApiErrorCode.QUERY_TOO_COMPLEX, message, cost=min(cost, limits.SAFE_INTEGER), limit=limit)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from service.access.actor import ANONYMOUS, Actor
 from service.access.viewer import Rules, Viewer
+from service.compiler.plan import PageText
 from service.credentials.passwords import PasswordHasher, PasswordPolicy
 from service.database.connection import Database
 from service.database.loaders import Loaders
@@ -89,7 +90,7 @@ class Context:
 
 def info_of(context: Context, field: Any) -> Info:
     """Return what the function of a root field receives; `field` is that of the plan."""
-    return Info(context, field.name, columns=field.columns)
+    return Info(context, field.name, columns=field.columns, text=field.text)
 
 
 def _all_columns(_type_name: str) -> None:
@@ -101,7 +102,8 @@ class Info:
     """What the function of a root field receives: the operation's context, and the field that runs.
 
     `problems` are those of the input so far. `idempotency` is the claim of a mutation with an idempotency key.
-    `columns` returns what the document needs of the rows of a type, None for all columns.
+    `columns` returns what the document needs of the rows of a type, None for all columns; `text` is how PostgreSQL can
+    write the field's page.
     """
 
     context: Context
@@ -109,6 +111,7 @@ class Info:
     problems: Problems = field(default_factory=Problems)
     idempotency: Any = None
     columns: Callable[[str], tuple[str, ...] | None] = _all_columns
+    text: PageText | None = None
 
     async def one(self, statement: str, key: Any) -> Any:
         """Return the row of a key, with the columns that the document needs, or None."""

@@ -97,3 +97,24 @@ async def test_columns_of_required_fields_are_never_null(client: Client) -> None
                 checked += 1
     assert checked > 30
     assert all(issubclass(entity.row, Row) for entity in ENTITIES.values())
+
+
+async def test_a_whole_list_is_text_in_its_order(client: Client, root: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = list[str | None]()
+    read = Database.read_page_text
+
+    async def watched(self: Database, *arguments: Any) -> str | None:
+        found.append(await read(self, *arguments))
+        return found[-1]
+
+    monkeypatch.setattr(Database, "read_page_text", watched)
+    selection = "{ nodes { position: username key: tier createdAt lastLoginAt twoFactorEnabled } }"
+    for arguments in ("(first: 3)", "(orderBy: USERNAME_ASC, offset: 1)", '(search: "nobody at all")'):
+        document = f"{{ users{arguments} {selection} }}"
+        with monkeypatch.context() as patch:
+            patch.setattr(compiler, "text_of", lambda _page: None)
+            by_rows = await client.data(document, by=root)
+        by_text = await client.data(document + " ", by=root)
+        assert json.dumps(by_text) == json.dumps(by_rows)
+    assert len(found) == 3
+    assert found[2] is None

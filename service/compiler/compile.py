@@ -248,7 +248,7 @@ class Compiler:
             layout = self._layout(rows.name)
             if layout is not None:
                 field.layouts[rows.name] = layout
-        if isinstance(field.kind, PageOf):
+        if isinstance(field.kind, PageOf) or (field.root is not None and not is_abstract_type(named)):
             field.text = text_of(next(iter(field.selections.values())))
 
     def _arguments(self, declared: GraphQLField, node: FieldNode) -> Arguments:

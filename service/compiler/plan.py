@@ -6,7 +6,7 @@ columns that the rows of a type need. The plan knows neither rows nor callers: `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
@@ -144,9 +144,8 @@ class PageText:
         denied, own = self.nodes.verdicts(authority)
         return not denied and not own
 
-    def page(self, rows: Iterable[Any] | None) -> orjson.Fragment:
-        """Return the page in the response; `rows` has one row, with the text of the nodes, or null without nodes."""
-        text = next((row["text"] for row in rows or ()), None)
+    def page(self, text: str | None) -> orjson.Fragment:
+        """Return the page in the response; `text` is the JSON list of the nodes, None without nodes."""
         return orjson.Fragment(f'{{"{self.key}":{text or "[]"}}}')
 
 

@@ -15,7 +15,7 @@ import asyncpg
 import orjson
 
 from service.database import counts
-from service.database.pages import Bounds, Columns, Order, page, pages_by_parent, rows, texts_by_parent, variants
+from service.database.pages import Bounds, Columns, Order, page, pages_by_parent, rows, text, texts_by_parent, variants
 from service.database.read_connection import PREPARED
 from service.database.read_pool import Found, Parameters, ReadPool
 from service.database.row_locks import RowLocks
@@ -142,6 +142,13 @@ class Database:
         """Return the rows of a page of a list; filters that are None do not apply."""
         query = page(self.statements[name], bounds, _given(filters), columns)
         return cast("Sequence[Any]", await self._lists.run(query, {**filters, **window}))
+
+    async def read_page_text(
+        self, name: str, bounds: Bounds, filters: Mapping[str, Any], window: Mapping[str, Any], columns: Columns
+    ) -> str | None:
+        """Return a page of a list as a JSON list, null for an empty page."""
+        query = text(self.statements[name], bounds, _given(filters), columns)
+        return cast("str | None", await self._lists.run(query, {**filters, **window}))
 
     def read_count(self, name: str, filters: Mapping[str, Any]) -> asyncio.Future[Found]:
         """Return the Count of a list, under the key None; filters that are None do not apply."""

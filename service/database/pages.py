@@ -73,10 +73,18 @@ def page(statement: Statement, bounds: Bounds, given: frozenset[str], columns: C
     `given` are the optional filters that apply. The cursors are the parameters `low_id` and `high_id`, with the
     positions `low` and `high` if the order has a column. The rows then have a column `position`.
     """
-    text = _page_text(statement, bounds, columns)
-    given |= {str(bounds.order.column), "low", "low_id", "high", "high_id", "offset", "limit"}
-    sql, parameters = positional(text, given=given)
+    sql, parameters = positional(_page_text(statement, bounds, columns), given=_all(given, bounds))
     return Query(f"page_of_{statement.name}", sql, parameters, "many", statement.row, narrow=columns is not None)
+
+
+@lru_cache(VARIANTS)
+def text(statement: Statement, bounds: Bounds, given: frozenset[str], columns: Columns) -> Query:
+    """Return the query of a page of a whole list as JSON text; the parameters are those of `page`."""
+    # Without the column `position`, which a member may have as its name, and which serves cursors only
+    sql, parameters = positional(
+        _as_json(_page_text(statement, bounds, columns, position=False)), given=_all(given, bounds)
+    )
+    return Query(f"text_of_{statement.name}", sql, parameters, "value", None)
 
 
 @lru_cache(VARIANTS)
@@ -111,10 +119,7 @@ def texts_by_parent(statement: Statement, bounds: Bounds, columns: Columns) -> Q
     Each of the columns is an SQL expression over the table `list` with the name of its member.
     """
     page = _page_text(statement, bounds, columns)
-    text = (
-        "SELECT CAST(parents.key AS text) AS key, "
-        f"(SELECT CAST(json_agg(page) AS text) FROM (\n{page}\n) AS page) AS text\nFROM {PARENTS}"
-    )
+    text = f"SELECT CAST(parents.key AS text) AS key, ({_as_json(page)}) AS text\nFROM {PARENTS}"
     sql, parameters = positional(text, constants=PARENT)
     return Query(f"texts_of_{statement.name}", sql, parameters, "many", None)
 
@@ -162,11 +167,17 @@ def _estimate_text(lists: Iterable[str]) -> str:
     return "EXPLAIN (FORMAT JSON) SELECT " + ", ".join(f"ARRAY(SELECT 1 FROM (\n{text}\n) AS list)" for text in lists)
 
 
-def _page_text(statement: Statement, bounds: Bounds, wanted: Columns | None = None) -> str:
+def _all(given: frozenset[str], bounds: Bounds) -> frozenset[str]:
+    """Return the optional filters that apply, and the parameters of a page."""
+    return given | {str(bounds.order.column), "low", "low_id", "high", "high_id", "offset", "limit"}
+
+
+def _page_text(statement: Statement, bounds: Bounds, wanted: Columns | None = None, *, position: bool = True) -> str:
     columns = ", ".join(f"list.{column}" for column in record_class(statement.row).columns)
     shown = columns if wanted is None else ", ".join(wanted)
     order = bounds.order
-    position = "" if order.column is None else f", CAST(list.{order.column} AS text) AS position"
+    if position and order.column is not None:
+        shown += f", CAST(list.{order.column} AS text) AS position"
     direction = " DESC" if bounds.descending else ""
     order_by = ", ".join(f"list.{name}{direction}" for name in (order.column, "id") if name is not None)
     where = _where(bounds)
@@ -178,7 +189,12 @@ def _page_text(statement: Statement, bounds: Bounds, wanted: Columns | None = No
         )
         where = ""
     offset = "OFFSET :offset " if bounds.offset else ""
-    return f"SELECT {shown}{position}\nFROM (\n{text}\n) AS list\n{where}ORDER BY {order_by}\n{offset}LIMIT :limit"
+    return f"SELECT {shown}\nFROM (\n{text}\n) AS list\n{where}ORDER BY {order_by}\n{offset}LIMIT :limit"
+
+
+def _as_json(page: str) -> str:
+    """Return the SQL of a page as one JSON list; it is null for an empty page."""
+    return f"SELECT CAST(json_agg(page) AS text) FROM (\n{page}\n) AS page"
 
 
 def _where(bounds: Bounds) -> str:

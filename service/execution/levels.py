@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any, TypeAlias
 
 from graphql import is_list_type, is_non_null_type
+from orjson import Fragment
 
 from service.access.authorize import opens_by_share, owns
 from service.access.rules import Rule
@@ -17,6 +18,7 @@ from service.execution.failures import Failure
 from service.execution.work import Job, Work
 
 VALUES_PER_PART = 2_000  # take about a millisecond
+FINISHED = frozenset({Failure, Fragment, type(None)})  # what takes the place of an object in a response
 Values: TypeAlias = list[Any]
 Object: TypeAlias = dict[str, Any]
 Pair: TypeAlias = tuple[Any, Object]  # a row and its object
@@ -92,14 +94,14 @@ class Levels:
         return self._of_any_type(field.selections, values)
 
     def _of_one_type(self, selection: Selection, values: Values) -> Values:
-        present = [value for value in values if value is not None and type(value) is not Failure]
+        present = [value for value in values if type(value) not in FINISHED]
         if not present:
             return values
         outs = self.objects(selection, present)
         if len(outs) == len(values):
             return outs
         rest = iter(outs)
-        return [value if value is None or type(value) is Failure else next(rest) for value in values]
+        return [value if type(value) in FINISHED else next(rest) for value in values]
 
     def _of_any_type(self, selections: Mapping[str, Selection], values: Values) -> Values:
         done, groups = list(values), dict[str, list[int]]()

@@ -152,7 +152,8 @@ def _start_pages(work: Work, levels: Levels, field: Field, kind: PageOf, rows: R
 
 def _fill_texts(name: str, text: PageText, keys: Values, outs: Outs, found: Mapping[str, Rows]) -> None:
     for key, out in zip(keys, outs, strict=True):
-        out[name] = text.page(found.get(key))
+        rows = found.get(key)
+        out[name] = text.page(rows[0]["text"] if rows else None)
 
 
 class _Computation:

@@ -53,8 +53,11 @@ def either(name: str, value: bool | None) -> dict[str, bool | None]:
 
 async def list_page(info: Info, statement: str, window: Window, filters: Mapping[str, Any]) -> Any:
     """Return a page of a list, with a count on demand."""
-    database = info.context.resources.database
+    database, bounds = info.context.resources.database, window.bounds
+    if info.text is not None and not window.backward and info.text.is_open(info.context.actor.authority):
+        given = dict(window.text_parameters)
+        return info.text.page(await database.read_page_text(statement, bounds, filters, given, info.text.columns))
     columns = info.columns(database.statements[statement].row or "")
-    rows = await database.read_page(statement, window.bounds, filters, dict(window.parameters), columns)
+    rows = await database.read_page(statement, bounds, filters, dict(window.parameters), columns)
     count = cache(partial(database.read_count, statement, filters))  # for all fields that show it
     return Page(window, rows, lambda _keys: count())

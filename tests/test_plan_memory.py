@@ -14,7 +14,7 @@ from service.operations.documents import KEPT_CHARACTERS, Documents
 from service.operations.phases import Document
 from service.schema import RULES, schema
 
-BYTES = 400  # for each character of a text, with its plan
+BYTES = 500  # for each character of a text, with its plan
 MOST_MEGABYTES = 110
 CORE = schema._schema  # noqa: SLF001  (Strawberry has no public access to its types)
 TREE = """{ users(first: 50) { nodes { id username email firstName lastName language tier createdAt

@@ -35,7 +35,7 @@ from service.operations.variables import LiteralsOfCorrectType, OneOfVariables
 from service.turns import aside, pause
 
 KEPT_DOCUMENTS = 512
-KEPT_CHARACTERS = 262_144  # a document and its plan take up to 400 bytes of memory for each
+KEPT_CHARACTERS = 196_608  # a document and its plan take up to 500 bytes of memory for each
 LONGEST_KEPT = 16_384  # characters
 LONGEST_TEXT = 100_000  # characters
 MOST_LINES = 1_000

@@ -39,7 +39,9 @@ class Contender:
         return request.to_graphql(token) if self.graphql else request.to_path(token)
 
 
-def _roster(name: str, **settings: str) -> Callable[[Data, Path], Server]:
+def roster(name: str, **settings: str) -> Callable[[Data, Path], Server]:
+    """Return the function that starts this service with further settings."""
+
     def start(data: Data, folder: Path) -> Server:
         environment = service_environment(ROSTER_DATABASE_URL=data.url, **settings)
         return Server.start(name, [sys.executable, "-m", "bench.servers.run", "roster"], environment, folder)
@@ -74,12 +76,12 @@ def _mercurius(data: Data, folder: Path) -> Server:
 
 
 CONTENDERS = (
-    Contender(ROSTER, "this service as shipped, credential checked", True, _roster(ROSTER)),
+    Contender(ROSTER, "this service as shipped, credential checked", True, roster(ROSTER)),
     Contender(
         "roster_core",
         "this service with graphql-core's executor",
         True,
-        _roster("roster_core", ROSTER_COMPILED="false"),
+        roster("roster_core", ROSTER_COMPILED="false"),
     ),
     Contender(FLOOR, "the floor: bare ASGI, held connections, no GraphQL, no credential", False, _python(FLOOR)),
     Contender(COALESCED, "the floor, credential checked, reads coalesced, writes audited", False, _python("coalesced")),

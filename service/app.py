@@ -19,7 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from service import graphiql, logs, settings
 from service.context import info_of
-from service.database.servers import LOST
+from service.database.servers import LOST, BusyError
 from service.execution.engine import Engine
 from service.http.endpoint import RETRY_SECONDS, Endpoint
 from service.http.limits import TOO_LARGE, exceeds_limits
@@ -89,7 +89,7 @@ async def ready(request: Request) -> Response:
     try:
         async with asyncio.timeout(READY_SECONDS):
             await request.app.state.resources.database.read("ping")
-    except (asyncpg.PostgresError, *LOST, TimeoutError):
+    except (asyncpg.PostgresError, *LOST, BusyError, TimeoutError):
         return JSONResponse({"status": "database unavailable"}, status_code=503, headers={"Retry-After": RETRY_SECONDS})
     return JSONResponse({"status": "ready"})
 

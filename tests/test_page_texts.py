@@ -21,7 +21,7 @@ INSERT = """INSERT INTO sessions (user_id, ip, user_agent, created_at, expires_a
 SELECT $1, '2001:db8::1', $2, moment, now() + interval '1 day', now() + interval '1 day'
 FROM unnest(ARRAY['2026-03-01 12:30:00.5+00', '2026-03-01 12:30:00+02', '1999-12-31 23:59:59.123456-11']::timestamptz[])
   AS moment"""
-SESSIONS = "sessions(first: 2) { nodes { __typename id ip agent: userAgent device createdAt lastSeenAt } }"
+SESSIONS = "sessions(first: 2) { nodes { __typename page: id ip agent: userAgent device createdAt lastSeenAt } }"
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ async def test_a_whole_list_is_text_in_its_order(client: Client, root: Person, m
         return found[-1]
 
     monkeypatch.setattr(Database, "read_page_text", watched)
-    selection = "{ nodes { position: username key: tier createdAt lastLoginAt twoFactorEnabled } }"
+    selection = "{ nodes { position: username page: id list: email key: tier createdAt lastLoginAt twoFactorEnabled } }"
     for arguments in ("(first: 3)", "(orderBy: USERNAME_ASC, offset: 1)", '(search: "nobody at all")'):
         document = f"{{ users{arguments} {selection} }}"
         with monkeypatch.context() as patch:

@@ -52,13 +52,15 @@ async def authenticate(database: Database, token: str, *, ip: str | None, sessio
 
 
 async def _record_use(database: Database, actor: Actor, session_idle: int) -> None:
-    """Record the use of a credential. It goes on without the caller if it takes long, such as behind a held row."""
+    """Record the use of a credential, once at a time.
+
+    It goes on without the caller if it takes long, such as behind a held row.
+    """
     known = _recording.setdefault(database, {})
-    task = known.get(actor.credential)
-    if task is None:
+    if actor.credential not in known:
         task = known[actor.credential] = asyncio.create_task(_write_use(database, actor, session_idle))
         task.add_done_callback(lambda _task: known.pop(actor.credential))
-    await asyncio.wait([task], timeout=USE_SECONDS)
+        await asyncio.wait([task], timeout=USE_SECONDS)
 
 
 async def _write_use(database: Database, actor: Actor, session_idle: int) -> None:

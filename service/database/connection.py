@@ -108,7 +108,7 @@ class Database:
             answer_seconds=answer_seconds,
         )
         half, generic = (readers + 1) // 2, settings | (GENERIC_PLANS if names else {})
-        self._lookups = ReadPool(servers, count=half, settings=generic, names=names)
+        self._lookups = ReadPool(servers, count=half, settings=generic, names=names, reserved=1)
         self._lists = ReadPool(servers, count=half, settings=settings, names=names)
 
     @property
@@ -129,7 +129,7 @@ class Database:
 
     async def read(self, name: str, /, **parameters: Any) -> Any:
         """Run a reading statement outside a transaction; the result is that of `Transaction.run`."""
-        return await self._lists.run(self.statements[name].query, parameters)
+        return await self._lookups.run(self.statements[name].query, parameters)
 
     async def read_page(
         self,

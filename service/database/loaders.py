@@ -107,6 +107,6 @@ class Loaders:
 
 async def _merged(futures: Iterable[asyncio.Future[Found]]) -> Found:
     found: dict[Any, Sequence[Any]] = {}
-    for future in futures:
-        found |= await asyncio.shield(future)
+    for rows in await asyncio.gather(*map(asyncio.shield, futures)):
+        found |= rows
     return found

@@ -194,7 +194,8 @@ def _page_text(statement: Statement, bounds: Bounds, wanted: Columns | None = No
 
 def _as_json(page: str) -> str:
     """Return the SQL of a page as one JSON list; it is null for an empty page."""
-    return f"SELECT CAST(json_agg(page) AS text) FROM (\n{page}\n) AS page"
+    # The row's name has a space, because PostgreSQL would take the member of that name in its place
+    return f'SELECT CAST(json_agg("the row") AS text) FROM (\n{page}\n) AS "the row"'
 
 
 def _where(bounds: Bounds) -> str:

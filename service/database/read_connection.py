@@ -24,9 +24,11 @@ class ReadConnection:
 
     async def run(self, query: Query, arguments: list[Any]) -> Any:
         """Run the query; its cardinality decides the form of the result."""
-        prepared = self._prepared.get(query.sql)
+        prepared = self._prepared.pop(query.sql, None)
         if prepared is None:
             prepared = await self._prepare(query)
+        elif self._numbers is not None:
+            self._prepared[query.sql] = prepared  # the most recently used is the last
         rows = await prepared.fetch(*arguments)
         if query.cardinality == "many":
             return rows

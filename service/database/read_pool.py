@@ -11,21 +11,21 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import asyncpg
 
 from service.database.read_connection import ReadConnection
-from service.database.servers import ANSWER_SECONDS, LOST, Opened, Servers
+from service.database.servers import ANSWER_SECONDS, LOST, BusyError, Opened, Servers
 from service.database.statements import Query
 
 Found: TypeAlias = "Mapping[Any, Sequence[Any]]"  # rows by key
 Parameters: TypeAlias = tuple[tuple[str, Any], ...]
 
 REPEATS = 5
-MOST_KEYS = 1_000  # in one statement
+MOST_KEYS = 1_000  # of several requests in one statement
 QUEUE_SECONDS = 10  # then a read that has not left fails, because the statements before it take too long
 CROWDED_SECONDS = 1  # no further connection is tried while the server accepts none, but others are open
 # A migration changed a table since the query was prepared: preparing it again fixes this. PostgreSQL reports it by the
@@ -57,7 +57,10 @@ class _Read:
 class ReadPool:
     """Held connections, each used by one statement at a time; the most recently used comes first."""
 
-    def __init__(self, servers: Servers, *, count: int, settings: dict[str, str], names: bool = True) -> None:
+    def __init__(
+        self, servers: Servers, *, count: int, settings: dict[str, str], names: bool = True, reserved: int = 0
+    ) -> None:
+        """`reserved` is the number of connections that read no lists, if there are so many."""
         self._servers = servers
         self._settings = settings
         self._names = names
@@ -65,7 +68,9 @@ class ReadPool:
         self._opened = Opened()
         self._crowded_until = 0.0
         self._reads: deque[_Read] = deque()
-        self._share = max(1, count - 1)
+        self._most_lists = max(1, count - reserved)
+        self._share = max(1, count - 1)  # of one caller
+        self._listing = 0
         self._lists: dict[object, int] = {}
         self._later: dict[object, deque[_Read]] = {}
         self._shared: dict[Any, _Read] = {}
@@ -107,15 +112,22 @@ class ReadPool:
         return None if shared is None else self._shared.get(shared) or self._shared.get((caller, shared))
 
     def _add(self, read: _Read) -> _Read:
-        """Add a read to the queue, or to the later ones of its caller, who has lists on all connections but one."""
-        if read.caller is not None:
-            count = self._lists.get(read.caller, 0)
-            if count >= self._share:
-                self._later.setdefault(read.caller, deque()).append(read)
-                if read.shared is not None:
-                    self._shared[read.caller, read.shared] = read
-                return read
-            self._lists[read.caller] = count + 1
+        """Add a read to the queue, or to the later ones of its caller."""
+        if read.caller is None:
+            return self._queue(read)
+        if self._may_list(read.caller):
+            return self._list(read)
+        self._later.setdefault(read.caller, deque()).append(read)
+        if read.shared is not None:
+            self._shared[read.caller, read.shared] = read
+        return read
+
+    def _may_list(self, caller: object) -> bool:
+        return self._listing < self._most_lists and self._lists.get(caller, 0) < self._share
+
+    def _list(self, read: _Read) -> _Read:
+        self._listing += 1
+        self._lists[read.caller] = self._lists.get(read.caller, 0) + 1
         return self._queue(read)
 
     def _queue(self, read: _Read) -> _Read:
@@ -127,20 +139,23 @@ class ReadPool:
         return read
 
     def _leave(self, read: _Read) -> None:
-        """Let the next read of the caller take the place of one that is answered."""
+        """Let a later read take the place of one that is answered; callers have their turns one after the other."""
         if read.caller is None:
             return
-        later = self._later.get(read.caller)
-        if later:
-            following = later.popleft()
-            if self._shared.get((read.caller, following.shared)) is following:
-                del self._shared[read.caller, following.shared]
-            self._queue(following)
-            return
-        self._later.pop(read.caller, None)
+        self._listing -= 1
         self._lists[read.caller] -= 1
         if not self._lists[read.caller]:
             del self._lists[read.caller]
+        caller = next((each for each in self._later if self._may_list(each)), None)
+        if caller is None:
+            return
+        later = self._later.pop(caller)
+        following = later.popleft()
+        if later:
+            self._later[caller] = later  # at the end
+        if self._shared.get((caller, following.shared)) is following:
+            del self._shared[caller, following.shared]
+        self._list(following)
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -156,7 +171,8 @@ class ReadPool:
     def _start(self) -> None:
         self._scheduled = False
         while self._reads and self._idle and (self._idle[-1] is not None or self._may_connect()):
-            task = asyncio.get_running_loop().create_task(self._work(self._idle.pop()))
+            # Not in the context of the request whose turn it is, which a new connection would keep
+            task = asyncio.get_running_loop().create_task(self._work(self._idle.pop()), context=Context())
             self._busy.add(task)
             task.add_done_callback(self._busy.discard)
 
@@ -165,13 +181,20 @@ class ReadPool:
 
     def _next(self) -> _Read | None:
         while self._reads:
-            read = self._reads.popleft()
-            if read.shared is not None and self._shared.get(read.shared) is read:
-                del self._shared[read.shared]
-            if asyncio.get_running_loop().time() - read.since < QUEUE_SECONDS:
+            read = self._pop()
+            if not read.unanswered():  # the callers have been cancelled
+                self._leave(read)
+            elif asyncio.get_running_loop().time() - read.since < QUEUE_SECONDS:
                 return read
-            self._fail(read, TimeoutError("the reads before this one take too long"))
+            else:
+                self._fail(read, BusyError("the reads before this one take too long"))
         return None
+
+    def _pop(self) -> _Read:
+        read = self._reads.popleft()
+        if read.shared is not None and self._shared.get(read.shared) is read:
+            del self._shared[read.shared]
+        return read
 
     async def _work(self, reader: ReadConnection | None) -> None:
         """Run the waiting reads on one connection until none is left."""
@@ -231,9 +254,8 @@ class ReadPool:
 
     def _fail_all(self, error: Exception) -> None:
         """Fail everything that waits, because no connection is open and none can be opened."""
-        self._shared.clear()
         while self._reads:
-            self._fail(self._reads.popleft(), error)
+            self._fail(self._pop(), error)
 
     async def _connect(self) -> ReadConnection:
         connection = await self._servers.connect(

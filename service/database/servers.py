@@ -42,6 +42,10 @@ STARTING = (
 UNREACHABLE = (*STARTING, asyncpg.TargetServerAttributeNotMatched, OSError)
 
 
+class BusyError(Exception):
+    """A read has waited for too long behind others; the server itself answers."""
+
+
 class Opened:
     """The open connections of a pool."""
 
@@ -72,6 +76,7 @@ class Servers:
         self._servers = servers(url)
         self._first = 0
         self._failing_since: float | None = None
+        self._failed_at = 0.0
         self._opened = Opened()
 
     async def connect(self, **options: Any) -> Connection:
@@ -81,7 +86,9 @@ class Servers:
                 connection = await self._try_each(options)
             except STARTING:
                 now = asyncio.get_running_loop().time()
-                self._failing_since = self._failing_since or now
+                if self._failing_since is None or now - self._failed_at > ANSWER_SECONDS:
+                    self._failing_since = now
+                self._failed_at = now
                 if now - self._failing_since > RESTART_SECONDS:
                     raise
                 await asyncio.sleep(PAUSE_SECONDS)

@@ -79,7 +79,7 @@ class WritePool:
                 yield connection
             except BaseException as error:
                 if not isinstance(error, TimeoutError):
-                    await transaction.rollback()
+                    await _roll_back(connection, transaction)
                 raise
             await transaction.commit()
         except TimeoutError:  # the server does not answer, and will not on other connections
@@ -130,6 +130,14 @@ class WritePool:
             self._replaced_at = now
             _terminate(connection)
             self._opened.close_idle()
+
+
+async def _roll_back(connection: Connection, transaction: Any) -> None:
+    """Roll back, or close the connection if that is not possible; the reason of the roll-back is what is raised."""
+    try:
+        await transaction.rollback()
+    except (asyncpg.PostgresError, *LOST):
+        _terminate(connection)
 
 
 def _terminate(connection: Connection) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service.embedded.account import EmbeddedError, logger
+from service.embedded.account import logger
 from service.embedded.server import Embedded
 
 INTERVAL_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
+GRACE_SECONDS = 5.0  # for a start in progress
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def watched(server: Embedded) -> Iterator[None]:
         yield
     finally:
         ended.set()
-        thread.join()
+        thread.join(GRACE_SECONDS)
 
 
 def _watch(server: Embedded, ended: threading.Event) -> None:
@@ -35,7 +35,7 @@ def _watch(server: Embedded, ended: threading.Event) -> None:
     while not ended.wait(pause):
         try:
             server.restart_if_killed()
-        except (EmbeddedError, OSError, subprocess.SubprocessError) as error:
+        except Exception as error:  # the watch must not end
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             logger.error("the database could not be started again, the next attempt is in %.1f s: %s", pause, error)
         else:

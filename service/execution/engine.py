@@ -127,8 +127,7 @@ class Engine:
         found = known.get(prepared.name, lambda: Variables(self._schema, prepared.definition)).coerce(given)
         if found is not None:
             return found
-        large = any(isinstance(value, list | dict) for value in given.values())
-        if large and len(orjson.dumps(given)) > SHORT_VARIABLES:
+        if any(isinstance(value, list | dict) for value in given.values()) and _is_large(given):
             return await aside(self._coerced, prepared)
         return self._coerced(prepared)
 
@@ -156,13 +155,16 @@ class Engine:
 
         plans: Kept[Plan | None] = document.plans
         key = prepared.name, *map(given.get, document.flags)
+        if plans and key not in plans:
+            self._documents.has_grown(document)
         return await _kept(plans, key, make, document)
 
     async def _measured(self, prepared: Prepared, variables: VariableValues) -> Measured:
-        """Return the cost of an operation, which depends on the variables that are sizes."""
+        """Return the cost of an operation, which depends on the variables that are sizes, and on which are given."""
         document, given = prepared.document, variables.coerced
         sizes = map(given.get, document.sizes)
-        key = (prepared.name, *(len(size) if isinstance(size, list) else size for size in sizes))
+        present = (name for name, value in given.items() if value is not None)
+        key = (prepared.name, *(len(size) if isinstance(size, list) else size for size in sizes), *present)
         costs: Kept[Measured] = document.costs
 
         def make() -> Measured:
@@ -190,6 +192,13 @@ class Engine:
         if result.data is None and errors and not any(error.path for error in errors):
             return Rejected(errors)
         return Result(result.data, errors)
+
+
+def _is_large(variables: dict[str, Any]) -> bool:
+    try:
+        return len(orjson.dumps(variables)) > SHORT_VARIABLES
+    except TypeError:  # nested so deeply that orjson does not write what it has read
+        return True
 
 
 async def _kept(kept: Kept[T], key: Hashable, make: Callable[[], T], document: Document) -> T:

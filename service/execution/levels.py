@@ -164,9 +164,21 @@ class Levels:
         denied, own = selection.verdicts(viewer.actor.authority)
         is_row = isinstance(rows[0], Row)
         for field in denied:
-            self._work.put(field, outs, viewer.denial(field.rule, rows[0] if is_row else None))
+            if is_row:
+                self._put_denial(field, rows, outs)
+            else:
+                self._work.put(field, outs, viewer.denial(field.rule))
         closed.update(denied, *(own.values() if is_row else ()))
         return own.items() if is_row else ()
+
+    def _put_denial(self, field: Field, rows: Sequence[Any], outs: Sequence[Object]) -> None:
+        """Deny a field on all rows; the error names another permission on the caller's own rows."""
+        viewer = self._work.context.viewer
+        ownership = field.rule.ownership or rows[0].ownership
+        for is_own in (True, False):
+            found = [pair for pair in zip(rows, outs, strict=True) if owns(viewer.actor, pair[0], ownership) is is_own]
+            if found:
+                self._work.put(field, [out for _, out in found], viewer.denial(field.rule, found[0][0]))
 
     def _own(self, rule: Rule, rows: Sequence[Any], outs: Sequence[Object]) -> Decided:
         """Return which rows a rule opens, which it may open by a share in a server, and which it does not open."""

@@ -76,12 +76,21 @@ def _value(work: Work, field: Field, row: Any) -> Any:
 
 
 def _start_counts(work: Work, levels: Levels, field: Field, kind: Counted, pages: Sequence[Page], outs: Outs) -> None:  # noqa: PLR0917
+    if pages[0].key is None:
+        # Lists without a parent may have different filters, in the operations of a batch
+        for page, out in zip(pages, outs, strict=True):
+            _start_count(work, levels, field, kind, [page], [out])
+    else:
+        # The pages of a level are those of one field
+        _start_count(work, levels, field, kind, pages, outs)
+
+
+def _start_count(work: Work, levels: Levels, field: Field, kind: Counted, pages: Sequence[Page], outs: Outs) -> None:  # noqa: PLR0917
     keys = [page.key for page in pages]
 
     def done(found: Mapping[str, Rows]) -> None:
         levels.fill(field, outs, [value_of(found[key][0], kind.name) for key in keys])
 
-    # The pages of a level are those of one field
     work.later_for(field, outs, pages[0].counts(keys), done)
 
 

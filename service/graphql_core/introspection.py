@@ -26,6 +26,7 @@ from service.operations.phases import Fragments
 from service.turns import aside
 
 KEPT_BYTES = 4_194_304  # of all answers; that to the query of GraphiQL has 100,000
+KEPT_ANSWERS = 32  # each keeps its document, too
 LONGEST_VARIABLES = 1_024  # bytes of the variables of an answer that is kept
 
 
@@ -69,7 +70,7 @@ class Introspection:
         if known is None:
             known = document, await aside(self._run, document, values)
             if len(given) <= LONGEST_VARIABLES and len(known[1]) <= KEPT_BYTES:
-                if self._bytes + len(known[1]) > KEPT_BYTES:
+                if self._bytes + len(known[1]) > KEPT_BYTES or len(self._kept) >= KEPT_ANSWERS:
                     self._kept.clear()
                     self._bytes = 0
                 self._kept[id(document), given] = known

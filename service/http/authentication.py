@@ -105,8 +105,9 @@ def _cookie(header: str, name: str) -> str | None:
     found = None
     for part in header.split(";") if header else ():
         key, _, value = part.partition("=")
-        if key.strip() == name:
-            found = value.strip()
+        # SECURITY: only these are white space in a cookie; a page could plant one whose name begins with another
+        if key.strip(" \t") == name:
+            found = value.strip(" \t")
     return found
 
 

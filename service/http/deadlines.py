@@ -32,11 +32,12 @@ class Deadlines:
         except asyncio.CancelledError:
             if task not in self._overdue:
                 raise
-            task.uncancel()
             raise TimeoutError from None
         finally:
             self._started.pop(task, None)
-            self._overdue.discard(task)
+            if task in self._overdue:  # something has hidden the cancellation
+                self._overdue.discard(task)
+                task.uncancel()
 
     def _check(self, loop: asyncio.AbstractEventLoop) -> None:
         latest = loop.time() - self._seconds

@@ -77,7 +77,7 @@ async def read_message(http: HttpRequest, deadlines: Deadlines, *, body_limit: i
             raise HttpError(415, bad_input("A GET must not have a content type."))
         return Message([_from_query_string(http)])
     if http.method != "POST":
-        raise HttpError(405, bad_input("Use GET or POST."), Allow="GET, POST")
+        raise HttpError(405, bad_input("Use GET or POST."), Allow="GET, HEAD, POST")
     # SECURITY: a foreign page can send forms and plain text without a preflight, but not JSON, so nothing else is
     # executed
     if content_type != JSON:

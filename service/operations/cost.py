@@ -78,7 +78,7 @@ def measure(
     fragments: Mapping[str, FragmentDefinitionNode],
     variables: Mapping[str, Any],
 ) -> Measured:
-    """Return what an operation may cost with these variables, of which only sizes count."""
+    """Return what an operation may cost with these variables: sizes count, and which arguments are given."""
     root_type = schema.get_root_type(operation.operation)
     assert root_type is not None  # noqa: S101  (a valid document)
     counter = _Counter(schema, fragments, variables)

@@ -131,10 +131,21 @@ class Documents:
         # SECURITY: a text may be as long as a body; those kept must not fill the memory
         if len(text) <= LONGEST_KEPT and text not in self._kept:
             self._kept[text] = document
-            self._characters += len(text)
-            while len(self._kept) > KEPT_DOCUMENTS or self._characters > KEPT_CHARACTERS:
-                self._characters -= len(self._kept.popitem(last=False)[0])
+            self._characters += document.characters
+            self._forget()
         return document
+
+    def has_grown(self, document: Document) -> None:
+        """Count a further plan of a document, for other values of the variables in @skip and @include."""
+        if document.text in self._kept:
+            document.characters += len(document.text)
+            self._characters += len(document.text)
+            self._forget()
+
+    def _forget(self) -> None:
+        while len(self._kept) > KEPT_DOCUMENTS or self._characters > KEPT_CHARACTERS:
+            _, oldest = self._kept.popitem(last=False)
+            self._characters -= oldest.characters
 
     def _parse(self, text: str) -> Document:
         try:
@@ -152,7 +163,7 @@ class Documents:
         found = _Variables()
         visit(document, found)
         flags, sizes = tuple(sorted(found.flags)), tuple(sorted(found.sizes))
-        return Document(document, fragments, flags, sizes, len(text) > SHORT_TEXT)
+        return Document(document, fragments, flags, sizes, len(text) > SHORT_TEXT, text, len(text))
 
     def _too_complex(self, error: GraphQLError) -> ApiError | None:
         """Return the error of a document that graphql-core aborted, which only the message tells."""

@@ -38,6 +38,8 @@ class Document:
     flags: tuple[str, ...]
     sizes: tuple[str, ...]
     long: bool
+    text: str
+    characters: int  # of the text, for each plan
     plans: Kept[Any] = field(default_factory=partial(Kept, KEPT_PLANS))
     costs: Kept[Any] = field(default_factory=partial(Kept, KEPT_PLANS))
     variables: Kept[Any] = field(default_factory=partial(Kept, KEPT_PLANS))

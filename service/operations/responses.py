@@ -10,7 +10,7 @@ import structlog
 from graphql import GraphQLError
 
 from service.database.read_pool import OUTDATED
-from service.database.servers import LOST
+from service.database.servers import LOST, BusyError
 from service.errors import ApiErrorCode
 
 QUOTED = re.compile(r",? [Ff]ound: |(?<=[a-z] value)(?<!invalid value): ")
@@ -20,6 +20,7 @@ UNFIT = (asyncpg.DataError, asyncpg.exceptions._base.DataError)  # noqa: SLF001 
 UNAVAILABLE = (
     *LOST,
     *OUTDATED,
+    BusyError,
     asyncpg.InsufficientResourcesError,
     # The server rejects connections: wrong password, no such database, starting up
     asyncpg.InvalidAuthorizationSpecificationError,

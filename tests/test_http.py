@@ -188,11 +188,8 @@ async def test_a_get_with_the_content_type_of_a_form_is_rejected(client: Client)
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
 async def test_other_methods_are_rejected(client: Client, method: str) -> None:
     response = await client.http.request(method, "/graphql", json=HELLO)
-    assert (response.status_code, response.headers["allow"], code(response)) == (
-        405,
-        "GET, HEAD, POST",
-        "BAD_USER_INPUT",
-    )
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, POST")
+    assert code(response) == "BAD_USER_INPUT"
 
 
 async def test_a_head_gets_the_headers_of_a_get(client: Client) -> None:

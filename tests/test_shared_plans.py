@@ -72,11 +72,11 @@ async def test_lists_that_failed_together_can_be_read_again(
     database: Database = client.resources.database
     document = "{ a: users(first: 1) { nodes { id } } b: users(first: 2) { nodes { id } } c: plans { id } }"
 
-    async def refused(**_options: Any) -> Any:
+    async def unreachable(**_options: Any) -> Any:
         raise ConnectionRefusedError
 
     with monkeypatch.context() as patch:
-        patch.setattr(database._lists._servers, "connect", refused)  # noqa: SLF001
+        patch.setattr(database._lists._servers, "connect", unreachable)  # noqa: SLF001
         for reader in database._lists._idle:  # noqa: SLF001
             if reader is not None:
                 reader.connection.terminate()

@@ -34,6 +34,8 @@ from tests.document_values import Known, Values
 UNCERTAIN = (OverlappingFieldsCanBeMergedRule, LiteralsOfCorrectType, MaxIntrospectionDepthRule)
 MOST_FIELDS = 90  # a document has at most 1,000 tokens
 MOST_LEVELS = 8
+# As aliases, because they mean something in the statements of pages
+SQL_NAMES = ("page", "list", "key", "text", "position", "row", "parents")
 WITHOUT_FIELDS = "__typename"
 # Fields of a page are selected often, so that a page is more than a number
 FREQUENT = {
@@ -187,7 +189,8 @@ class _Generator:
             or self._chance(0.1)
             or (arguments and self._chance(0.5))
         ):
-            response = f"a{next(self._aliases)}"
+            unused = [each for each in SQL_NAMES if each not in scope.names]
+            response = self._random.choice(unused) if unused and self._chance(0.1) else f"a{next(self._aliases)}"
         elif self._chance(0.02):
             other = self._random.choice(list(parent.fields))
             response = response if other in scope.names else other

@@ -112,8 +112,3 @@ class Info:
     idempotency: Any = None
     columns: Callable[[str], tuple[str, ...] | None] = _all_columns
     text: PageText | None = None
-
-    async def one(self, statement: str, key: Any) -> Any:
-        """Return the row of a key, with the columns that the document needs, or None."""
-        row_type = self.context.resources.database.statements[statement].row or ""
-        return await self.context.loaders.one(statement, key, columns=self.columns(row_type))

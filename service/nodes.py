@@ -1,13 +1,16 @@
-"""Look-up of related rows, and of objects by id, whatever their type.
+"""Look-up of related rows, of the rows of root fields, and of objects by id, whatever their type.
 
 An id without an object and one of a hidden object are both null.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from service.access.rules import Rule
 from service.access.viewer import Viewer
 from service.compiler.kinds import ENTITIES, Related
 from service.database.loaders import Loaders
@@ -25,6 +28,46 @@ class NodeContext(Protocol):
     @property
     def loaders(self) -> Loaders:
         """The loaders of the request."""
+
+
+@dataclass(slots=True)
+class Wanted:
+    """What the function of a root field returns in place of a row: the row of a key, if the caller reaches it.
+
+    The rows that a field of several operations wants are read together.
+    """
+
+    statement: str
+    key: Any
+    rules: tuple[Rule, ...]
+
+
+def wanted(statement: str, key: Any, *rules: Rule) -> Any:
+    """Return the row of a key for the executor to find, or null if the caller may not reach it under the rules."""
+    return Wanted(statement, key, rules)
+
+
+async def find_wanted(
+    context: NodeContext, wanted: Sequence[Wanted], columns: Callable[[str], Columns | None] = lambda _type_name: None
+) -> list[Any]:
+    """Return each row, or None; `columns` are those that are needed of a type, None for all."""
+    loaders, keys = context.loaders, dict[str, list[Any]]()
+    for each in wanted:
+        keys.setdefault(each.statement, []).append(each.key)
+    reads = [loaders.load(name, found, columns=columns(loaders.row_type(name))) for name, found in keys.items()]
+    rows = dict(zip(keys, [await reads[0]] if len(reads) == 1 else await asyncio.gather(*reads), strict=True))
+    return [await _reached(context.viewer, each, rows[each.statement]) for each in wanted]
+
+
+async def _reached(viewer: Viewer, wanted: Wanted, rows: Found) -> Any:
+    found = rows.get(wanted.key)
+    if not found:
+        return None
+    for rule in wanted.rules:
+        reaches = viewer.reaches(rule, found[0])
+        if not (reaches if isinstance(reaches, bool) else await reaches):
+            return None
+    return found[0]
 
 
 def load_related(

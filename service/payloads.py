@@ -20,6 +20,7 @@ from service.errors import ErrorCode, MutationRejected, Problem, Problems
 from service.fields import column, described
 from service.idempotency import FIELD, AlreadyDone, idempotency_key
 from service.inputs import changes, normalize
+from service.nodes import Wanted, find_wanted
 from service.weights import LOOKUP, WEIGHT, Weight
 
 StrawberryInfo: TypeAlias = strawberry.Info[Context, None]
@@ -77,6 +78,8 @@ def query(access: Access | Public, *, weight: Weight = LOOKUP) -> Callable[[Call
         @functools.wraps(function)
         async def run(info: StrawberryInfo, **arguments: Any) -> Any:
             found = function(Info(info.context, info.field_name), **arguments)
+            if isinstance(found, Wanted):
+                return (await find_wanted(info.context, [found]))[0]
             return await found if inspect.isawaitable(found) else found
 
         return strawberry.field(

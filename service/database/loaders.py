@@ -46,6 +46,10 @@ class Loaders:
         self._database = database
         self._results: dict[Any, Results] = {}
 
+    def row_type(self, statement: str) -> str:
+        """Return the name of the type of a statement's rows, empty without one."""
+        return self._database.statements[statement].row or ""
+
     def load(
         self, statement: str, keys: Iterable[Any], *, columns: Columns | None = None, **parameters: Any
     ) -> Awaitable[Found]:

@@ -20,6 +20,7 @@ from service.execution import relations
 from service.execution.failures import Resolved, resolve
 from service.execution.levels import Levels
 from service.execution.work import Work
+from service.nodes import Wanted, find_wanted
 from service.turns import aside, pause
 
 # Of a response with failures, which is walked within a turn of the event loop
@@ -81,17 +82,40 @@ class Run:
         if viewer.verdict(field.rule) is Verdict.DENIED:
             work.put(field, responses, viewer.denial(field.rule))
             return
-        calls = [self._call(field, variables) for variables in self._variables]
-        values = [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
+        values = await self._settled(field, [self._value(field, variables) for variables in self._variables])
         if between is not None:
             await between()
         self._levels.fill(field, responses, values)
 
-    async def _call(self, field: Field, variables: VariableValues) -> Any:
-        """Return the value of a root field, or its failure."""
+    def _value(self, field: Field, variables: VariableValues) -> Any:
+        """Return what the function of a root field returns, or its failure."""
         try:
             arguments = {} if field.arguments is None else field.arguments(variables)
-            value = field.root.function(self._info(self._work.context, field), **arguments)
-            return await value if inspect.isawaitable(value) else value
+            return field.root.function(self._info(self._work.context, field), **arguments)
+        except Exception as error:
+            return self._work.failure(field, error)
+
+    async def _settled(self, field: Field, values: Sequence[Any]) -> list[Any]:
+        """Return the values of a root field: wanted rows are read together, and calls are awaited."""
+        wanted = [value for value in values if type(value) is Wanted]
+        if len(wanted) == len(values):
+            return await self._rows(field, wanted)
+        rows = iter(await self._rows(field, wanted) if wanted else ())
+        calls = [self._outcome(field, value) for value in values if inspect.isawaitable(value)]
+        outcomes = iter([await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls))
+        return [
+            next(rows) if type(value) is Wanted else next(outcomes) if inspect.isawaitable(value) else value
+            for value in values
+        ]
+
+    async def _rows(self, field: Field, wanted: Sequence[Wanted]) -> list[Any]:
+        try:
+            return await find_wanted(self._work.context, wanted, field.columns)
+        except Exception as error:
+            return [self._work.failure(field, error)] * len(wanted)
+
+    async def _outcome(self, field: Field, call: Awaitable[Any]) -> Any:
+        try:
+            return await call
         except Exception as error:
             return self._work.failure(field, error)

@@ -11,6 +11,7 @@ from service import limits
 from service.access.rules import Access
 from service.context import Info
 from service.inputs import ExactText, Items, optional
+from service.nodes import wanted
 from service.pagination import Connection, Window
 from service.payloads import query
 from service.queries.arguments import After, Before, First, Last, checked, list_page, search_text
@@ -32,13 +33,12 @@ class ServerFilter:
 
 
 @query(Access(any="servers.read", own="servers.read"))
-async def server(
+def server(
     info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Id of the server")]
 ) -> Server | None:
     """Server with an id; null if there is none, or if the caller may not read it."""
-    row = await info.one("servers_by_id", id)
-    viewer = info.context.viewer
-    return row if row is not None and await viewer.can_reach(viewer.rule("Query", "server"), row) else None
+    rule = info.context.viewer.rule("Query", "server")
+    return wanted("servers_by_id", id, rule)  # type: ignore[no-any-return]
 
 
 @query(Access(any="servers.read"), weight=replace(LIST, arguments={"search": SEARCH}))

@@ -16,6 +16,7 @@ from service.credentials.ssh_keys import normalized_fingerprint
 from service.database.pages import Order
 from service.identifiers import email_problems
 from service.inputs import ExactText, Items, optional
+from service.nodes import wanted
 from service.pagination import Connection, Window
 from service.payloads import query
 from service.queries.arguments import After, Before, First, Last, checked, either, list_page, search_text
@@ -109,24 +110,23 @@ USER_ORDERS = {
 
 
 @query(Public())
-async def me(info: Info) -> User | None:
+def me(info: Info) -> User | None:
     """Caller of the request; null without a credential, an error for a credential that is not valid."""
     actor = info.context.actor
     actor.require_valid()
-    return None if actor.user_id is None else await info.one("users_by_id", actor.user_id)
+    return None if actor.user_id is None else wanted("users_by_id", actor.user_id)
 
 
 @query(Access(any="users.read", own="account.read"))
-async def user(info: Info, by: Annotated[UserBy, strawberry.argument(description="Key of the user")]) -> User | None:
+def user(info: Info, by: Annotated[UserBy, strawberry.argument(description="Key of the user")]) -> User | None:
     """User with an exact key; null if there is none, or if the caller may not read the user or the key."""
     [(name, key)] = checked(by, "by").items()
     found = _stored_form(name, key)
     if found is None:
         return None
-    row = await info.one(LOOKUPS[name].statement, found)
-    viewer = info.context.viewer
-    rules = (viewer.rule("Query", "user"), viewer.rule(*LOOKUPS[name].field))
-    return row if row is not None and all([await viewer.can_reach(rule, row) for rule in rules]) else None
+    lookup, viewer = LOOKUPS[name], info.context.viewer
+    rules = viewer.rule("Query", "user"), viewer.rule(*lookup.field)
+    return wanted(lookup.statement, found, *rules)  # type: ignore[no-any-return]
 
 
 def _stored_form(name: str, key: str) -> str | None:

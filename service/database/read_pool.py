@@ -12,6 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextvars import Context, ContextVar
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -249,7 +250,7 @@ class ReadPool:
 
     def _fail(self, read: _Read, error: Exception) -> None:
         for future in read.unanswered():
-            future.set_exception(error)
+            future.set_exception(copy(error))  # each request adds its own frames
         self._leave(read)
 
     def _fail_all(self, error: Exception) -> None:

@@ -61,7 +61,7 @@ class Opened:
         return any(not connection.is_closed() for connection in self._connections)
 
     def close_idle(self, most: int | None = None) -> None:
-        """Close the connections on which no transaction is open, or some of them, so that others take their place."""
+        """Close connections without a transaction, all or some, so that others take their place; reads are repeated."""
         opened = [connection for connection in self._connections if not connection.is_closed()]
         for connection in [connection for connection in opened if not connection.is_in_transaction()][:most]:
             connection.terminate()
@@ -101,7 +101,7 @@ class Servers:
         self._opened.close_idle()
 
     async def make_room(self) -> None:
-        """Close a connection, because the server accepts no further one and a pool has none."""
+        """Close a connection of another pool, because the server accepts no further one and this pool has none."""
         self._opened.close_idle(1)
         await asyncio.sleep(PAUSE_SECONDS)
 

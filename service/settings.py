@@ -63,7 +63,12 @@ class Settings(BaseSettings):
         bool, Field(description="Prepare statements by name; false for a pooler that does not keep them")
     ] = True
     readers: Annotated[
-        int, Field(ge=1, le=64, description="Connections for reads, per worker: half for rows by key, half for lists")
+        int,
+        Field(
+            ge=1,
+            le=64,
+            description="Connections for reads, per worker: a quarter for rows by key, a quarter for lists by parent",
+        ),
     ] = 4
     root_email: Annotated[
         str | None, Field(description="Email address of the root account that the first start creates")

@@ -76,8 +76,9 @@ async def codecs(connection: Any) -> None:
 class Database:
     """The connections of a process.
 
-    Half of the `readers` look up rows by keys, so that nothing waits there for a long list or search; the other half
-    reads lists. `writers` is the number of connections for writes; `options` are PostgreSQL settings for all of them.
+    A quarter of the `readers` look up rows by keys, so that these never wait for a list; another quarter reads pages of
+    the lists of many parents, and the others whole lists. `writers` is the number of connections for writes; `options`
+    are PostgreSQL settings for all of them.
     """
 
     def __init__(
@@ -107,14 +108,15 @@ class Database:
             prepared=PREPARED if names else 0,
             answer_seconds=answer_seconds,
         )
-        half, generic = (readers + 1) // 2, settings | (GENERIC_PLANS if names else {})
-        self._lookups = ReadPool(servers, count=half, settings=generic, names=names, reserved=1)
-        self._lists = ReadPool(servers, count=half, settings=settings, names=names)
+        quarter, generic = max(1, readers // 4), settings | (GENERIC_PLANS if names else {})
+        self._lookups = ReadPool(servers, count=quarter, settings=generic, names=names)
+        self._pages = ReadPool(servers, count=quarter, settings=generic, names=names)
+        self._lists = ReadPool(servers, count=max(1, readers - 2 * quarter), settings=settings, names=names)
 
     @property
     def reads(self) -> int:
         """The number of reads so far."""
-        return self._lookups.runs + self._lists.runs
+        return self._lookups.runs + self._pages.runs + self._lists.runs
 
     async def connect(self) -> None:
         """Allow connections. They are opened when they are first needed, because the server may not be there yet."""
@@ -122,7 +124,7 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
-        for close in (self._lookups.close, self._lists.close, self._writers.close):
+        for close in (self._lookups.close, self._pages.close, self._lists.close, self._writers.close):
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await close()
@@ -171,18 +173,18 @@ class Database:
     ) -> asyncio.Future[Found]:
         """Return the rows of a page of the list of each parent, by parent."""
         query = pages_by_parent(self.statements[name], bounds, columns)
-        return self._lookups.load(query, parameters, keys, lists=True)
+        return self._pages.load(query, parameters, keys, lists=True)
 
     def load_texts(
         self, name: str, keys: Sequence[Any], bounds: Bounds, parameters: Parameters, columns: Columns
     ) -> asyncio.Future[Found]:
         """Return a row with `text` for each parent: a JSON list of a page of its list, null for an empty page."""
         query = texts_by_parent(self.statements[name], bounds, columns)
-        return self._lookups.load(query, parameters, keys, lists=True)
+        return self._pages.load(query, parameters, keys, lists=True)
 
     def load_counts(self, name: str, keys: Sequence[Any]) -> asyncio.Future[Found]:
         """Return the Count of the list of each parent, by parent."""
-        return asyncio.ensure_future(counts.by_parent(self._lookups, self.statements[name], keys))
+        return asyncio.ensure_future(counts.by_parent(self._pages, self.statements[name], keys))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:

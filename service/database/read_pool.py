@@ -58,10 +58,7 @@ class _Read:
 class ReadPool:
     """Held connections, each used by one statement at a time; the most recently used comes first."""
 
-    def __init__(
-        self, servers: Servers, *, count: int, settings: dict[str, str], names: bool = True, reserved: int = 0
-    ) -> None:
-        """`reserved` is the number of connections that read no lists, if there are so many."""
+    def __init__(self, servers: Servers, *, count: int, settings: dict[str, str], names: bool = True) -> None:
         self._servers = servers
         self._settings = settings
         self._names = names
@@ -69,9 +66,7 @@ class ReadPool:
         self._opened = Opened()
         self._crowded_until = 0.0
         self._reads: deque[_Read] = deque()
-        self._most_lists = max(1, count - reserved)
         self._share = max(1, count - 1)  # of one caller
-        self._listing = 0
         self._lists: dict[object, int] = {}
         self._later: dict[object, deque[_Read]] = {}
         self._shared: dict[Any, _Read] = {}
@@ -124,10 +119,9 @@ class ReadPool:
         return read
 
     def _may_list(self, caller: object) -> bool:
-        return self._listing < self._most_lists and self._lists.get(caller, 0) < self._share
+        return self._lists.get(caller, 0) < self._share
 
     def _list(self, read: _Read) -> _Read:
-        self._listing += 1
         self._lists[read.caller] = self._lists.get(read.caller, 0) + 1
         return self._queue(read)
 
@@ -140,20 +134,18 @@ class ReadPool:
         return read
 
     def _leave(self, read: _Read) -> None:
-        """Let a later read take the place of one that is answered; callers have their turns one after the other."""
-        if read.caller is None:
-            return
-        self._listing -= 1
-        self._lists[read.caller] -= 1
-        if not self._lists[read.caller]:
-            del self._lists[read.caller]
-        caller = next((each for each in self._later if self._may_list(each)), None)
+        """Let the next read of the caller take the place of one that is answered."""
+        caller = read.caller
         if caller is None:
             return
-        later = self._later.pop(caller)
+        self._lists[caller] -= 1
+        if not self._lists[caller]:
+            del self._lists[caller]
+        later = self._later.get(caller)
+        if not later:
+            self._later.pop(caller, None)
+            return
         following = later.popleft()
-        if later:
-            self._later[caller] = later  # at the end
         if self._shared.get((caller, following.shared)) is following:
             del self._shared[caller, following.shared]
         self._list(following)

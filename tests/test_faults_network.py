@@ -113,13 +113,13 @@ async def test_a_restart_of_the_server_is_a_delay_and_not_an_error(proxied: tupl
     assert [codes(answer) for answer in answers if answer.status_code != 200] == []
 
 
-@pytest.mark.parametrize("limit", [2, 4])
+@pytest.mark.parametrize("limit", [4, 6])
 async def test_requests_use_the_connections_that_are_open_if_the_server_accepts_no_others(
     database_url: str, server_url: str, root: Person, limit: int
 ) -> None:
     name = urlsplit(database_url).path[1:]
     await in_maintenance(server_url, f"ALTER DATABASE {name} WITH CONNECTION LIMIT {limit}")
-    async with opened_client(Settings(), database_url) as client:  # four readers and eight writers
+    async with opened_client(Settings(), database_url) as client:  # three kinds of readers, and writers
         lists = [f"{{ users(first: {number}) {{ nodes {{ id }} }} }}" for number in range(1, 11)]
         for turn in range(3):
             # At first, reads take every connection

@@ -78,7 +78,7 @@ class Database:
 
     A quarter of the `readers` look up rows by keys, so that these never wait for a list; another quarter reads pages of
     the lists of many parents, and the others whole lists. `writers` is the number of connections for writes; `options`
-    are PostgreSQL settings for all of them.
+    are PostgreSQL settings for all of them. If the server accepts fewer than four connections, some requests fail.
     """
 
     def __init__(

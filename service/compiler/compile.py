@@ -185,6 +185,8 @@ class Compiler:
         if name == "__typename":
             return Field(key, name, nodes, self._typename, OPEN, leaf=Leaf(key, parent.name, None))
         if name.startswith("__"):
+            if None in self._flags.values():
+                raise DeclinedError  # an argument may not allow null: an error inside of what is kept as a whole
             root = self._introspection(self._definition, nodes, self._fragments)
             return Field(key, name, nodes, self._typename, OPEN, root=root, arguments=_all_variables)
         declared = parent.fields[name]

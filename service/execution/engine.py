@@ -156,7 +156,7 @@ class Engine:
                 return None
 
         plans: Kept[Plan | None] = document.plans
-        key = prepared.name, *map(given.get, document.flags)
+        key = prepared.name, None in given.values(), *map(given.get, document.flags)
         if plans and key not in plans:
             self._documents.has_grown(document)
         return await _kept(plans, key, make, document)

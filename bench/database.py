@@ -7,9 +7,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -53,6 +54,17 @@ def running(folder: Path) -> Iterator[str]:
         yield embedded.url
     finally:
         embedded.close()
+
+
+@contextmanager
+def started(users: int) -> Iterator[tuple[Data, Path]]:
+    """Return a database of this number of users on a running server, and a folder; both are removed at the end."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="bench-")))
+        url = stack.enter_context(running(folder))
+        data = seeded(url, users)
+        stack.callback(drop, data, url)
+        yield data, folder
 
 
 def seeded(url: str, users: int) -> Data:

@@ -8,13 +8,11 @@ from __future__ import annotations
 import argparse
 import socket
 import statistics
-import tempfile
 import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
-from pathlib import Path
 
 import orjson
 
@@ -167,10 +165,7 @@ def main() -> None:
     options = parser.parse_args()
     end_on_signal()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        url = stack.enter_context(database.running(folder))
-        data = database.seeded(url, options.users)
-        stack.callback(database.drop, data, url)
+        data, folder = stack.enter_context(database.started(options.users))
         data.fetch(EVENTS, EVENT_COUNT)
         server = next(each for each in CONTENDERS if each.name == ROSTER).start(data, folder)
         stack.callback(server.stop)

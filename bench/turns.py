@@ -11,10 +11,7 @@ import argparse
 import asyncio
 import cProfile
 import pstats
-import tempfile
 import time
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
@@ -128,11 +125,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="print the profile of each longest turn")
     options = parser.parse_args()
     end_on_signal()
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        url = stack.enter_context(database.running(folder))
-        data = database.seeded(url, options.users)
-        stack.callback(database.drop, data, url)
+    with database.started(options.users) as (data, _):
         data.fetch(EVENTS, EVENT_COUNT)
         Loop.profiled = options.profile
         loop = Loop()

@@ -11,9 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import tempfile
 from contextlib import ExitStack
-from pathlib import Path
 
 from bench import database
 from bench.contenders import roster
@@ -35,10 +33,7 @@ def main() -> None:
     options = parser.parse_args()
     end_on_signal()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        url = stack.enter_context(database.running(folder))
-        data = database.seeded(url, options.users)
-        stack.callback(database.drop, data, url)
+        data, folder = stack.enter_context(database.started(options.users))
         servers = {}
         for workers in (1, 2):
             servers[workers] = roster(f"workers_{workers}", ROSTER_WORKERS=str(workers))(data, folder)

@@ -185,7 +185,7 @@ async def test_a_write_whose_commit_was_not_answered_can_be_repeated_with_its_ke
 
 
 async def test_a_server_that_rejects_the_service_is_reported_at_once(database_url: str, root: Person) -> None:
-    async with opened_client(Settings(), database_url.replace("roster@", "nobody@")) as client:
+    async with opened_client(Settings(), database_url.replace("roster@", "stranger@")) as client:
         response, taken = await seconds(post(client, ME, root))
         assert (response.status_code, codes(response)) == (503, ["UNAVAILABLE"])
         assert taken < 5

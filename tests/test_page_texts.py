@@ -109,7 +109,7 @@ async def test_a_whole_list_is_text_in_its_order(client: Client, root: Person, m
 
     monkeypatch.setattr(Database, "read_page_text", watched)
     selection = "{ nodes { position: username page: id list: email key: tier createdAt lastLoginAt twoFactorEnabled } }"
-    for arguments in ("(first: 3)", "(orderBy: USERNAME_ASC, offset: 1)", '(search: "nobody at all")'):
+    for arguments in ("(first: 3)", "(orderBy: USERNAME_ASC, offset: 1)", '(search: "no such user")'):
         document = f"{{ users{arguments} {selection} }}"
         with monkeypatch.context() as patch:
             patch.setattr(compiler, "text_of", lambda _page: None)

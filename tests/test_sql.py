@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from service.compiler.kinds import ENTITIES
 from service.database import statements
 from service.database.connection import Database
 from service.database.constraints import CONSTRAINTS
@@ -27,7 +28,7 @@ TREES = [
     if path.parent.name != "embedded"  # it runs programs, not statements
 ]
 # Functions whose first argument is the name of a statement
-RUNNERS = {"lock", "many", "one", "page_of", "read", "related", "run"}
+RUNNERS = {"lock", "many", "one", "page_of", "read", "related", "run", "wanted"}
 LIVE = """
 SELECT o.conname AS name FROM pg_constraint AS o
 WHERE o.contype IN ('c', 'f', 'u', 'x') AND o.connamespace = CAST('public' AS regnamespace)
@@ -117,6 +118,12 @@ def test_the_code_names_no_statement_that_does_not_exist() -> None:
     named = {name for name, _ in calls()}
     assert len(named) > 50
     assert named - set(STATEMENTS) == set()
+
+
+def test_every_entity_is_found_by_its_id_alone() -> None:
+    found = re.findall(r"SELECT (\w+)\.id AS key, '(\w+)' AS type FROM \1", STATEMENTS["types_by_id"].text)
+    assert {name for _, name in found} == set(ENTITIES)
+    assert {f"{table}_by_id" for table, _ in found} == {entity.by_id for entity in ENTITIES.values()}
 
 
 def test_every_call_passes_the_parameters_of_its_statement() -> None:

@@ -51,6 +51,12 @@ FROM people, generate_series(1, 3) AS n
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDQjRFl2ngA57m37nefhDN6jDP747P548c5zttHKM738"
 
 
+async def create_servers(client: Client, owner: Person, by: Person) -> None:
+    """Create five servers of a user, s0 to s4."""
+    for number in range(5):
+        await client.mutate("createServer", {"name": f"s{number}", "ownerId": owner.id}, "server { id }", by=by)
+
+
 @pytest.fixture
 def settings() -> Settings:
     """Allow as many objects as a page of fifty users with all their pages has."""
@@ -148,8 +154,7 @@ async def test_nodes_of_an_http_batch_share_their_queries(
 async def test_the_shares_in_the_servers_of_many_nodes_take_one_query(
     client: Client, root: Person, alice: Person, bob: Person
 ) -> None:
-    for number in range(5):
-        await client.mutate("createServer", {"name": f"s{number}", "ownerId": alice.id}, "server { id }", by=root)
+    await create_servers(client, alice, root)
     await client.rows(
         "INSERT INTO subusers (server_id, user_id, permissions) SELECT id, $1, '{}' FROM servers WHERE name < 's3'",
         bob.id,
@@ -182,8 +187,7 @@ async def test_a_page_of_audit_events_with_their_users_and_targets_takes_the_sam
 async def test_the_permissions_on_many_servers_take_one_query(
     client: Client, root: Person, alice: Person, bob: Person
 ) -> None:
-    for number in range(5):
-        await client.mutate("createServer", {"name": f"s{number}", "ownerId": alice.id}, "server { id }", by=root)
+    await create_servers(client, alice, root)
     await client.rows(
         "INSERT INTO subusers (server_id, user_id, permissions) SELECT id, $1, '{user.read}' FROM servers", bob.id
     )

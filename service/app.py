@@ -68,7 +68,7 @@ class Service(Starlette):
         try:
             await (TOO_LARGE if exceeds_limits(scope) else super().__call__)(scope, receive, watched)
         finally:
-            given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
+            given = HttpRequest(scope, receive).header(b"x-request-id")
             # Quoted, so that a line break in the path does not begin a new line
             _log(scope["method"], quote(scope["path"]), started, status, None, given)
 

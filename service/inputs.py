@@ -208,7 +208,7 @@ def changes(value: Any, *names: str) -> dict[str, Any]:
 def _limits_of(input_type: Any) -> list[tuple[str, str, Limit | None]]:
     """Return the name, the name in the schema, and the limit of each field of an input type."""
     fields = dataclasses.fields(input_type)
-    return [(field.name, to_camel_case(field.name), field.metadata.get(LIMIT)) for field in fields]
+    return [(field.name, camel_case(field.name), field.metadata.get(LIMIT)) for field in fields]
 
 
 def normalize(value: Any, path: tuple[str, ...] = ()) -> Iterator[Problem]:

@@ -64,8 +64,7 @@ async def _reached(viewer: Viewer, wanted: Wanted, rows: Found) -> Any:
     if not found:
         return None
     for rule in wanted.rules:
-        reaches = viewer.reaches(rule, found[0])
-        if not (reaches if isinstance(reaches, bool) else await reaches):
+        if not await viewer.can_reach(rule, found[0]):
             return None
     return found[0]
 

@@ -161,6 +161,8 @@ class Compiler:
             if name in {"skip", "include"}:
                 value: Any = (directive.arguments or ())[0].value
                 given = self._flags[value.name.value] if isinstance(value, VariableNode) else value.value
+                if given is None:
+                    raise DeclinedError  # an error, whose place graphql-core knows
                 if given is (name == "skip"):
                     return False
             else:

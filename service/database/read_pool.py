@@ -111,15 +111,12 @@ class ReadPool:
         """Add a read to the queue, or to the later ones of its caller."""
         if read.caller is None:
             return self._queue(read)
-        if self._may_list(read.caller):
+        if self._lists.get(read.caller, 0) < self._share:
             return self._list(read)
         self._later.setdefault(read.caller, deque()).append(read)
         if read.shared is not None:
             self._shared[read.caller, read.shared] = read
         return read
-
-    def _may_list(self, caller: object) -> bool:
-        return self._lists.get(caller, 0) < self._share
 
     def _list(self, read: _Read) -> _Read:
         self._lists[read.caller] = self._lists.get(read.caller, 0) + 1

@@ -147,8 +147,6 @@ class Engine:
         document, given = prepared.document, variables.coerced
 
         def make() -> Plan | None:
-            if any(name in given and given[name] is None for name in document.flags):
-                return None  # an error, whose place graphql-core knows
             compiler = Compiler(self._schema, self._config, self._rules, document.fragments, self._introspection.root)
             try:
                 return compiler.compile(prepared.definition, given)

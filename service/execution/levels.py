@@ -18,7 +18,7 @@ from service.execution.failures import Failure
 from service.execution.work import Job, Work
 
 VALUES_PER_PART = 2_000  # take about a millisecond
-FINISHED = frozenset({Failure, Fragment, type(None)})  # what takes the place of an object in a response
+FINISHED = frozenset({Failure, Fragment, type(None)})  # what is in a response as it is
 Values: TypeAlias = list[Any]
 Object: TypeAlias = dict[str, Any]
 Pair: TypeAlias = tuple[Any, Object]  # a row and its object
@@ -106,7 +106,7 @@ class Levels:
     def _of_any_type(self, selections: Mapping[str, Selection], values: Values) -> Values:
         done, groups = list(values), dict[str, list[int]]()
         for number, value in enumerate(values):
-            if value is not None and type(value) is not Failure:
+            if type(value) not in FINISHED:
                 groups.setdefault(type(value).__strawberry_definition__.name, []).append(number)
         for type_name, numbers in groups.items():
             outs = self.objects(selections[type_name], [values[number] for number in numbers])
@@ -116,10 +116,10 @@ class Levels:
         return done
 
     def _lists(self, field: Field, item_type: Any, values: Values) -> Values:
-        flat = [item for value in values if value is not None and type(value) is not Failure for item in value]
+        flat = [item for value in values if type(value) not in FINISHED for item in value]
         items, done, start = self.complete(field, item_type, flat), Values(), 0
         for value in values:
-            if value is None or type(value) is Failure:
+            if type(value) in FINISHED:
                 done.append(value)
             else:
                 done.append(items[start : start + len(value)])
@@ -133,7 +133,7 @@ class Levels:
         done = Values()
         for value in values:
             try:
-                done.append(value if value is None or type(value) is Failure else serialize(value))
+                done.append(value if type(value) in FINISHED else serialize(value))
             except Exception as error:
                 done.append(self._work.failure(field, error))
         return done
@@ -165,20 +165,14 @@ class Levels:
         is_row = isinstance(rows[0], Row)
         for field in denied:
             if is_row:
-                self._put_denial(field, rows, outs)
+                # The error names another permission on the caller's own rows
+                own_rows, shared, others = self._own(field.rule, rows, outs)
+                self._close(field.rule, [field], own_rows)
+                self._close(field.rule, [field], shared + others)
             else:
                 self._work.put(field, outs, viewer.denial(field.rule))
         closed.update(denied, *(own.values() if is_row else ()))
         return own.items() if is_row else ()
-
-    def _put_denial(self, field: Field, rows: Sequence[Any], outs: Sequence[Object]) -> None:
-        """Deny a field on all rows; the error names another permission on the caller's own rows."""
-        viewer = self._work.context.viewer
-        ownership = field.rule.ownership or rows[0].ownership
-        for is_own in (True, False):
-            found = [pair for pair in zip(rows, outs, strict=True) if owns(viewer.actor, pair[0], ownership) is is_own]
-            if found:
-                self._work.put(field, [out for _, out in found], viewer.denial(field.rule, found[0][0]))
 
     def _own(self, rule: Rule, rows: Sequence[Any], outs: Sequence[Object]) -> Decided:
         """Return which rows a rule opens, which it may open by a share in a server, and which it does not open."""

@@ -35,7 +35,7 @@ class Deadlines:
             raise TimeoutError from None
         finally:
             self._started.pop(task, None)
-            if task in self._overdue:  # something has hidden the cancellation
+            if task in self._overdue:  # also if another error has taken the place of the cancellation
                 self._overdue.discard(task)
                 task.uncancel()
 

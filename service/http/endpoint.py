@@ -74,8 +74,9 @@ class Endpoint:
 
     async def _respond(self, http: HttpRequest, request: Request, response_type: str) -> HttpResponse:
         resources, settings = self._resources, self._resources.settings
-        limits = {"body_limit": settings.body_limit, "batch_limit": settings.batch_limit}
-        message = await read_message(http, self._bodies, **limits)
+        message = await read_message(
+            http, self._bodies, body_limit=settings.body_limit, batch_limit=settings.batch_limit
+        )
         credential = credential_of(http, request)
         actor = await actor_of(credential, resources.database, request, settings)
         prepared = [await self._prepare(operation, http.method) for operation in message.operations]

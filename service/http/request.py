@@ -52,7 +52,6 @@ class HttpRequest:
             raise HttpError(408, bad_input("The body did not arrive in time."), Connection="close") from None
 
     async def _read(self, limit: int) -> bytes:
-        content = b""
         chunks: list[bytes] = []
         size, more = 0, True
         while more:
@@ -65,7 +64,7 @@ class HttpRequest:
                 raise HttpError(413, bad_input(f"A body must have at most {limit} bytes."), Connection="close")
             chunks.append(content)
             more = message.get("more_body", False)
-        return content if len(chunks) == 1 else b"".join(chunks)
+        return b"".join(chunks)
 
     async def is_disconnected(self) -> bool:
         """Return whether the client has closed the connection; after the body."""

@@ -87,8 +87,9 @@ FREEZE = (
     "UPDATE api_keys SET last_used_at = '2090-01-01'",
 )
 # Values that no request can store: a computation of each kind fails, and fields that are not nullable are null
+# No caller has a damaged profile, which an update with the values of before would repair
 DAMAGE = (
-    "UPDATE users SET billing_address = '{\"country\": [1], \"city\": {}}' WHERE username IN ('more1', 'alice')",
+    "UPDATE users SET billing_address = '{\"country\": [1], \"city\": {}}' WHERE username IN ('more1', 'more3')",
     "UPDATE users SET limit_overrides = '{\"servers\": \"many\"}' WHERE username IN ('more2', 'bob')",
     "UPDATE plans SET limits = '{\"servers\": 1.5}'",
     "UPDATE api_keys SET permissions = '{users.read,NULL}' WHERE name IN ('key1', 'golden')",

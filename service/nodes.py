@@ -56,15 +56,16 @@ async def find_wanted(
         keys.setdefault(each.statement, []).append(each.key)
     reads = [loaders.load(name, found, columns=columns(loaders.row_type(name))) for name, found in keys.items()]
     rows = dict(zip(keys, [await reads[0]] if len(reads) == 1 else await asyncio.gather(*reads), strict=True))
-    return [await _reached(context.viewer, each, rows[each.statement]) for each in wanted]
+    return [await _reached(context.viewer, each.rules, rows[each.statement].get(each.key)) for each in wanted]
 
 
-async def _reached(viewer: Viewer, wanted: Wanted, rows: Found) -> Any:
-    found = rows.get(wanted.key)
+async def _reached(viewer: Viewer, rules: Iterable[Rule], found: Sequence[Any] | None) -> Any:
+    """Return the row that was found, if the caller reaches it."""
     if not found:
         return None
-    for rule in wanted.rules:
-        if not await viewer.can_reach(rule, found[0]):
+    for rule in rules:
+        reached = viewer.reaches(rule, found[0])
+        if not (reached if isinstance(reached, bool) else await reached):
             return None
     return found[0]
 

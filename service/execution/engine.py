@@ -74,6 +74,10 @@ class Engine:
 
     async def execute(self, operations: Sequence[Prepared | Rejected], context: Any) -> list[Result | Rejected]:
         """Run one operation, or queries at the same time; those with the same plan run together."""
+        if len(operations) == 1:
+            [each] = operations
+            only = each if isinstance(each, Rejected) else await self._ready(each, context)
+            return await self._run([only], context) if isinstance(only, _Ready) else [only]
         results: dict[int, Result | Rejected] = {}
         together: dict[Any, list[tuple[int, _Ready]]] = {}
         for number, each in enumerate(operations):
@@ -83,11 +87,9 @@ class Engine:
                 together.setdefault(number if alone else ready.plan, []).append((number, ready))
             else:
                 results[number] = ready
-        runs = [self._run(pairs, context, results) for pairs in together.values()]
-        if len(runs) == 1:
-            await runs[0]
-        elif runs:
-            await asyncio.gather(*runs)
+        runs = [self._run([ready for _, ready in pairs], context) for pairs in together.values()]
+        for pairs, found in zip(together.values(), await asyncio.gather(*runs), strict=True):
+            results.update((number, result) for (number, _), result in zip(pairs, found, strict=True))
         return [results[number] for number in range(len(operations))]
 
     async def _ready(self, prepared: Prepared, context: Any) -> _Ready | Rejected | Result:
@@ -107,17 +109,13 @@ class Engine:
                 return Result(None, [denied])
         return _Ready(prepared, variables, plan)
 
-    async def _run(
-        self, operations: Sequence[tuple[int, _Ready]], context: Any, results: dict[int, Result | Rejected]
-    ) -> None:
-        """Run operations with the same plan, and keep their results by number; without a plan there is one."""
-        number, ready = operations[0]
-        if ready.plan is None:
-            results[number] = await self._interpret(ready.prepared, context)
-            return
-        run = Run(ready.plan, context, [each.variables for _, each in operations], self._info)
-        for (number, _), (data, errors) in zip(operations, await run.execute(), strict=True):
-            results[number] = Result(data, errors)
+    async def _run(self, operations: Sequence[_Ready], context: Any) -> list[Result | Rejected]:
+        """Run operations with the same plan; without a plan there is one."""
+        plan = operations[0].plan
+        if plan is None:
+            return [await self._interpret(operations[0].prepared, context)]
+        run = Run(plan, context, [each.variables for each in operations], self._info)
+        return [Result(data, errors) for data, errors in await run.execute()]
 
     async def _variables(self, prepared: Prepared) -> VariableValues | Rejected:
         if not prepared.definition.variable_definitions:

@@ -162,6 +162,8 @@ class Levels:
         """
         viewer = self._work.context.viewer
         denied, own = selection.verdicts(viewer.actor.authority)
+        if not denied and not own:
+            return ()
         is_row = isinstance(rows[0], Row)
         for field in denied:
             if is_row:

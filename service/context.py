@@ -9,6 +9,7 @@ from typing import Any
 from service.access.actor import ANONYMOUS, Actor
 from service.access.viewer import Rules, Viewer
 from service.compiler.plan import PageText
+from service.credentials.encryption import Encryption
 from service.credentials.passwords import PasswordHasher, PasswordPolicy
 from service.database.connection import Database
 from service.database.loaders import Loaders
@@ -35,6 +36,7 @@ class Resources:
     settings: Settings
     database: Database
     hasher: PasswordHasher
+    encryption: Encryption
     usernames: UsernamePolicy
     passwords: PasswordPolicy
 

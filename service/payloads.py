@@ -13,6 +13,8 @@ import strawberry
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
+from service import limits
+from service.access.authorize import require_recent
 from service.access.rules import Access, Open, Public
 from service.compiler.kinds import ENTITIES, ROOT
 from service.context import Context, Info
@@ -23,6 +25,7 @@ from service.inputs import changes, normalize
 from service.nodes import Wanted, find_wanted
 from service.weights import LOOKUP, WEIGHT, Weight
 
+RECENT = f". A session must have been authenticated within {limits.RECENT_AUTHENTICATION // 60} minutes"
 StrawberryInfo: TypeAlias = strawberry.Info[Context, None]
 
 
@@ -98,6 +101,7 @@ def mutation(
     collects_problems: bool = False,
     idempotent: str | None = None,
     signs_in: bool = False,
+    sensitive: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Payload]]], StrawberryField]:
     """Declare a field of Mutation: a function of `(info, input)` or `(info)` that returns its payload.
 
@@ -105,10 +109,11 @@ def mutation(
     With `collects_problems` it runs in spite of such problems, and adds its own to `info.problems`: the first statement
     that changes data raises all of them (see `write`). `idempotent` is the payload's field that a repeated request with
     the same `idempotencyKey` returns. `signs_in` says that later mutations of the document may have another caller.
+    `sensitive` requires of a session that its user has proved a short time ago who they are, and is not another person.
     """
 
     def declare(function: Callable[..., Awaitable[Payload]]) -> StrawberryField:
-        call = _with_errors(function, collects_problems=collects_problems, idempotent=idempotent)
+        call = _with_errors(function, collects_problems=collects_problems, idempotent=idempotent, sensitive=sensitive)
 
         @functools.wraps(function)
         async def run(info: StrawberryInfo, **arguments: Any) -> Payload:
@@ -116,7 +121,7 @@ def mutation(
 
         field = strawberry.mutation(
             _resolvable(run, function, nullable=True),
-            description=_description(function, access),
+            description=_description(function, access) + (RECENT if sensitive else ""),
             directives=[access],
             metadata={ROOT: Root(call, signs_in)},
         )
@@ -128,12 +133,14 @@ def mutation(
 
 
 def _with_errors(
-    function: Callable[..., Awaitable[Payload]], *, collects_problems: bool, idempotent: str | None
+    function: Callable[..., Awaitable[Payload]], *, collects_problems: bool, idempotent: str | None, sensitive: bool
 ) -> Callable[..., Awaitable[Payload]]:
     """Return the function with the limits of its input, its idempotency, and the errors of its payload."""
 
     async def call(info: Info, **arguments: Any) -> Payload:
         payload = _payload_of(function)
+        if sensitive:
+            require_recent(info.context.actor)
         try:
             given = arguments.get("input")
             if given:

@@ -12,6 +12,7 @@ import structlog
 
 from service.access.actor import system_actor
 from service.context import Resources
+from service.credentials.encryption import Encryption, keys_of
 from service.credentials.passwords import PasswordHasher, PasswordPolicy, password_problems
 from service.database import statements
 from service.database.connection import Database
@@ -43,6 +44,12 @@ def database_of(settings: Settings, url: str, *, answer_seconds: float = ANSWER_
     )
 
 
+def encryption_of(settings: Settings) -> Encryption:
+    """Return the encryption with the operator's keys, or with those of the data folder."""
+    given = settings.encryption_keys
+    return Encryption(keys_of(settings.data_dir) if given is None else given.get_secret_value())
+
+
 def password_policy(settings: Settings) -> PasswordPolicy:
     """Return the operator's rules for passwords."""
     return PasswordPolicy(min_length=settings.password_min_length, min_score=settings.password_min_score)
@@ -65,7 +72,9 @@ async def opened(settings: Settings, url: str) -> AsyncIterator[Resources]:
     _warm_up(password_policy(settings))
     cleaner = asyncio.create_task(_clean_up_regularly(database))
     try:
-        yield Resources(settings, database, hasher, username_policy(settings), password_policy(settings))
+        yield Resources(
+            settings, database, hasher, encryption_of(settings), username_policy(settings), password_policy(settings)
+        )
     finally:
         cleaner.cancel()
         with suppress(asyncio.CancelledError):

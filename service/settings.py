@@ -42,6 +42,13 @@ class Settings(BaseSettings):
         SecretStr | None,
         Field(description="PostgreSQL 15 or newer, several servers as host1:5432,host2:5432; default: an embedded one"),
     ] = None
+    encryption_keys: Annotated[
+        SecretStr | None,
+        Field(
+            description="Keys that encrypt stored secrets, the newest first, separated by commas; all workers need the "
+            "same; default: one in a file of the data folder"
+        ),
+    ] = None
     graphiql: Annotated[bool, Field(description="Serve GraphiQL to browsers at /graphql")] = True
     hash_queue: Annotated[int, Field(ge=1, description="Password hashes that may wait; more are rejected")] = 512
     hash_threads: Annotated[
@@ -62,6 +69,9 @@ class Settings(BaseSettings):
     prepare: Annotated[
         bool, Field(description="Prepare statements by name; false for a pooler that does not keep them")
     ] = True
+    public_url: Annotated[
+        str, Field(description="Address of this service in links of mails; default: http://localhost:PORT")
+    ] = ""
     readers: Annotated[
         int,
         Field(

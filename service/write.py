@@ -240,6 +240,7 @@ class Write:
         return {
             "event": self._event,
             "actor_id": self.actor.user_id,
+            "impersonator_id": self.actor.impersonator_id,
             "credential": self.actor.credential,
             "target_type": None if target is None else type(target).__name__,
             "target_id": None if target is None else target.id,

@@ -23,6 +23,14 @@ CREATE TABLE api_keys (
   CONSTRAINT api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 ) WITH (fillfactor=80);
 
+CREATE TABLE attempts (
+  key bytea NOT NULL,
+  count integer NOT NULL,
+  counted_at timestamp with time zone NOT NULL,
+  blocked_until timestamp with time zone,
+  CONSTRAINT attempts_pkey PRIMARY KEY (key)
+) WITH (fillfactor=70);
+
 CREATE TABLE audit_events (
   id uuid NOT NULL DEFAULT uuid_v7(),
   event text NOT NULL,
@@ -57,12 +65,39 @@ CREATE TABLE idempotency_keys (
   CONSTRAINT idempotency_keys_pkey PRIMARY KEY (actor_id, operation, key_hash)
 ) WITH (fillfactor=85);
 
+CREATE TABLE mails (
+  id uuid NOT NULL DEFAULT uuid_v7(),
+  user_id uuid,
+  recipient text NOT NULL,
+  template text NOT NULL,
+  language text NOT NULL,
+  content bytea,
+  tries integer NOT NULL DEFAULT 0,
+  next_try_at timestamp with time zone NOT NULL DEFAULT now(),
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  sent_at timestamp with time zone,
+  failed_at timestamp with time zone,
+  CONSTRAINT mails_pkey PRIMARY KEY (id),
+  CONSTRAINT mails_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+) WITH (fillfactor=80);
+
 CREATE TABLE migrations (
   number integer NOT NULL,
   name text NOT NULL,
   sha256 text NOT NULL,
   applied_at timestamp with time zone NOT NULL DEFAULT now(),
   CONSTRAINT migrations_pkey PRIMARY KEY (number)
+);
+
+CREATE TABLE one_time_tokens (
+  hash bytea NOT NULL,
+  purpose text NOT NULL,
+  user_id uuid,
+  data jsonb NOT NULL DEFAULT '{}'::jsonb,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  expires_at timestamp with time zone NOT NULL,
+  CONSTRAINT one_time_tokens_pkey PRIMARY KEY (hash),
+  CONSTRAINT one_time_tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 );
 
 CREATE TABLE plans (
@@ -123,6 +158,8 @@ CREATE TABLE sessions (
   idle_expires_at timestamp with time zone NOT NULL,
   expires_at timestamp with time zone NOT NULL,
   ended_at timestamp with time zone,
+  authenticated_at timestamp with time zone NOT NULL DEFAULT now(),
+  impersonator_id uuid,
   CONSTRAINT sessions_device_length CHECK ((char_length(device) <= 255)),
   CONSTRAINT sessions_pkey PRIMARY KEY (id),
   CONSTRAINT sessions_user_agent_length CHECK ((char_length(user_agent) <= 255)),
@@ -184,6 +221,7 @@ CREATE TABLE users (
   created_at timestamp with time zone NOT NULL DEFAULT now(),
   updated_at timestamp with time zone NOT NULL DEFAULT now(),
   search_text text NOT NULL,
+  pending_email text,
   CONSTRAINT users_billing_address_object CHECK ((jsonb_typeof(billing_address) = 'object'::text)),
   CONSTRAINT users_display_name_length CHECK (((char_length(display_name) >= 1) AND (char_length(display_name) <= 255))),
   CONSTRAINT users_email_length CHECK (((char_length(email) >= 3) AND (char_length(email) <= 254))),
@@ -192,6 +230,7 @@ CREATE TABLE users (
   CONSTRAINT users_language_length CHECK (((char_length(language) >= 2) AND (char_length(language) <= 15))),
   CONSTRAINT users_last_name_length CHECK (((char_length(last_name) >= 1) AND (char_length(last_name) <= 255))),
   CONSTRAINT users_limit_overrides_object CHECK ((jsonb_typeof(limit_overrides) = 'object'::text)),
+  CONSTRAINT users_pending_email_length CHECK (((char_length(pending_email) >= 3) AND (char_length(pending_email) <= 254))),
   CONSTRAINT users_pkey PRIMARY KEY (id),
   CONSTRAINT users_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES plans(id),
   CONSTRAINT users_role_id_fkey FOREIGN KEY (role_id) REFERENCES roles(id),
@@ -212,6 +251,8 @@ CREATE UNIQUE INDEX api_keys_name_key ON api_keys USING btree (user_id, fold(nam
 
 CREATE INDEX api_keys_user_id_idx ON api_keys USING btree (user_id, id);
 
+CREATE INDEX attempts_counted_at_idx ON attempts USING btree (counted_at);
+
 CREATE INDEX audit_events_actor_id_idx ON audit_events USING btree (actor_id, id);
 
 CREATE INDEX audit_events_event_idx ON audit_events USING btree (event, id);
@@ -221,6 +262,14 @@ CREATE INDEX audit_events_owner_id_idx ON audit_events USING btree (owner_id, id
 CREATE INDEX audit_events_target_id_idx ON audit_events USING btree (target_id, id);
 
 CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (created_at);
+
+CREATE INDEX mails_next_try_at_idx ON mails USING btree (next_try_at) WHERE ((sent_at IS NULL) AND (failed_at IS NULL));
+
+CREATE INDEX mails_user_id_idx ON mails USING btree (user_id);
+
+CREATE INDEX one_time_tokens_expires_at_idx ON one_time_tokens USING btree (expires_at);
+
+CREATE INDEX one_time_tokens_user_id_idx ON one_time_tokens USING btree (user_id, purpose);
 
 CREATE UNIQUE INDEX plans_default_key ON plans USING btree (is_default) WHERE is_default;
 
@@ -239,6 +288,8 @@ CREATE INDEX session_tokens_session_id_idx ON session_tokens USING btree (sessio
 CREATE INDEX sessions_ended_at_idx ON sessions USING btree (ended_at) WHERE (ended_at IS NOT NULL);
 
 CREATE INDEX sessions_expires_at_idx ON sessions USING btree (expires_at);
+
+CREATE INDEX sessions_impersonator_id_idx ON sessions USING btree (impersonator_id) WHERE (impersonator_id IS NOT NULL);
 
 CREATE INDEX sessions_user_id_all_idx ON sessions USING btree (user_id);
 
@@ -297,7 +348,10 @@ CREATE VIEW actors AS
     false AS actor_retiring,
     (NOT is_live(sessions.ended_at, sessions.expires_at, sessions.idle_expires_at)) AS actor_expired,
     is_suspended(users.suspended_at, users.suspended_until) AS actor_suspended,
-    is_stale(sessions.last_seen_at, LEAST('00:01:00'::interval, ((sessions.idle_expires_at - sessions.last_seen_at) / (4)::double precision))) AS actor_stale
+    is_stale(sessions.last_seen_at, LEAST('00:01:00'::interval, ((sessions.idle_expires_at - sessions.last_seen_at) / (4)::double precision))) AS actor_stale,
+    sessions.authenticated_at AS actor_authenticated_at,
+    sessions.impersonator_id AS actor_impersonator_id,
+    (roles.require_two_factor AND (NOT users.two_factor_enabled)) AS actor_two_factor_missing
    FROM (((session_tokens
      JOIN sessions ON ((session_tokens.session_id = sessions.id)))
      JOIN users ON ((sessions.user_id = users.id)))
@@ -315,11 +369,56 @@ UNION ALL
     (api_key_secrets.expires_at IS NOT NULL) AS actor_retiring,
     (NOT in_force(LEAST(api_keys.expires_at, api_key_secrets.expires_at))) AS actor_expired,
     is_suspended(users.suspended_at, users.suspended_until) AS actor_suspended,
-    is_stale(api_keys.last_used_at, '00:01:00'::interval) AS actor_stale
+    is_stale(api_keys.last_used_at, '00:01:00'::interval) AS actor_stale,
+    NULL::timestamp with time zone AS actor_authenticated_at,
+    NULL::uuid AS actor_impersonator_id,
+    (roles.require_two_factor AND (NOT users.two_factor_enabled)) AS actor_two_factor_missing
    FROM (((api_key_secrets
      JOIN api_keys ON ((api_key_secrets.api_key_id = api_keys.id)))
      JOIN users ON ((api_keys.user_id = users.id)))
      JOIN roles ON ((users.role_id = roles.id)));
+
+CREATE OR REPLACE FUNCTION count_attempts(keys bytea[], most integer[], period double precision[], wait double precision[], longest double precision[])
+ RETURNS double precision
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+  moment timestamptz;
+  blocked timestamptz;
+BEGIN
+  INSERT INTO attempts (key, count, counted_at)
+  SELECT given.key, 0, clock_timestamp() FROM unnest(keys) WITH ORDINALITY AS given (key, number) ORDER BY given.number
+  ON CONFLICT (key) DO UPDATE SET count = attempts.count; -- locks the row
+  moment := clock_timestamp();
+  SELECT max(attempts.blocked_until) INTO blocked FROM attempts WHERE attempts.key = ANY(keys);
+  IF blocked > moment THEN
+    RETURN extract(EPOCH FROM blocked - moment);
+  END IF;
+  UPDATE attempts
+  SET
+    count = counted.count,
+    counted_at = moment,
+    blocked_until = CASE
+      WHEN counted.count >= counted.most
+        THEN moment + make_interval(
+          secs => least(counted.longest, counted.wait * power(2, least(counted.count - counted.most, 30)))
+        )
+    END
+  FROM (
+    SELECT
+      known.key,
+      given.most,
+      given.wait,
+      given.longest,
+      CASE WHEN known.counted_at < moment - make_interval(secs => given.period) THEN 1 ELSE known.count + 1 END AS count
+    FROM attempts AS known
+    INNER JOIN unnest(keys, most, period, wait, longest) AS given (key, most, period, wait, longest)
+      ON known.key = given.key
+  ) AS counted
+  WHERE attempts.key = counted.key;
+  RETURN 0;
+END
+$function$;
 
 CREATE OR REPLACE FUNCTION count_version()
  RETURNS trigger

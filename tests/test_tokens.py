@@ -109,7 +109,7 @@ def test_another_text_has_no_visible_prefix() -> None:
 
 def test_the_published_pattern_finds_tokens_in_text() -> None:
     tokens = [new_token(kind) for kind in TokenKind]
-    assert re.findall(PATTERN, f"key={tokens[0]}; Cookie: sid={tokens[1]}\n") == tokens
+    assert re.findall(PATTERN, f"key={tokens[0]}; link=/#{tokens[1]} Cookie: sid={tokens[2]}\n") == tokens
 
 
 @pytest.mark.parametrize("text", [API_KEY[:-1], API_KEY + "0", "x" + API_KEY, "rstx_" + API_KEY[4:]])

@@ -39,6 +39,8 @@ class Authority:
 
 
 NO_AUTHORITY = Authority()
+# What a user may do who has no second factor, but must have one
+ENROLMENT = Authority(account=frozenset({"sessions.delete"}))
 
 
 def expand(role_permissions: Iterable[str]) -> frozenset[str]:
@@ -84,6 +86,10 @@ class Actor:
 
     An anonymous caller has no `user_id`; `rejection` then says why a presented credential is not valid. `token_hash`
     allows the credential to be checked again. `system` names the part of the service that acts by itself.
+
+    `authenticated_at` is when the user of a session last proved who they are. `impersonator_id` is the person who
+    opened the session by an autologin link. `restriction` is the error of whatever the authority does not permit, while
+    the user must first do something else, such as set up a second factor.
     """
 
     user_id: str | None = None
@@ -94,6 +100,9 @@ class Actor:
     rejection: ApiError | None = None
     token_hash: bytes | None = field(default=None, repr=False)
     key_bounds: KeyBounds | None = None
+    authenticated_at: dt.datetime | None = None
+    impersonator_id: str | None = None
+    restriction: ApiError | None = None
     system: str | None = None
 
     @property

@@ -14,11 +14,11 @@ from weakref import WeakKeyDictionary
 
 import asyncpg
 
-from service.access.actor import Actor, KeyBounds, authority_of, rejected
+from service.access.actor import ENROLMENT, NO_AUTHORITY, Actor, KeyBounds, authority_of, rejected
 from service.credentials.tokens import digest, kind_of
 from service.database.connection import Database
 from service.database.servers import LOST
-from service.errors import ApiErrorCode
+from service.errors import ApiError, ApiErrorCode
 from service.networks import all_within
 
 Run: TypeAlias = Callable[..., Awaitable[Any]]
@@ -27,12 +27,7 @@ ACTOR: Final = "actor_by_hash"  # the statement that reads one credential
 # The credentials whose use is being recorded, each once at a time
 _recording: WeakKeyDictionary[Database, dict[str | None, asyncio.Task[None]]] = WeakKeyDictionary()
 INVALID_CREDENTIAL = "The session or API key is not valid. Sign in again."
-
-
-def session_actor(user_id: str, role_id: str, session_id: str, role_permissions: list[str], token_hash: bytes) -> Actor:
-    """Return the actor of a session."""
-    authority = authority_of(role_permissions)
-    return Actor(user_id, role_id, session_id=session_id, authority=authority, token_hash=token_hash)
+NO_SECOND_FACTOR = "Your role requires a second factor. Set one up first."
 
 
 async def authenticate(database: Database, token: str, *, ip: str | None, session_idle: int) -> Actor:
@@ -95,9 +90,20 @@ def actor_of(row: Any, token_hash: bytes, ip: str | None) -> Actor:
         return rejected(ApiErrorCode.USER_SUSPENDED, "This account is suspended.")
     if row["actor_expired"]:
         return rejected(ApiErrorCode.UNAUTHENTICATED, INVALID_CREDENTIAL)
+    missing = row["actor_two_factor_missing"]
+    restriction = ApiError(ApiErrorCode.TWO_FACTOR_REQUIRED, NO_SECOND_FACTOR) if missing else None
     user_id, role_id, role_permissions = row["actor_user_id"], row["actor_role_id"], row["actor_permissions"]
     if row["actor_session_id"] is not None:
-        return session_actor(user_id, role_id, row["actor_session_id"], role_permissions, token_hash)
+        return Actor(
+            user_id,
+            role_id,
+            session_id=row["actor_session_id"],
+            authority=ENROLMENT if missing else authority_of(role_permissions),
+            token_hash=token_hash,
+            authenticated_at=row["actor_authenticated_at"],
+            impersonator_id=row["actor_impersonator_id"],
+            restriction=restriction,
+        )
     networks = tuple(row["actor_allowed_ips"])
     if networks and (ip is None or not all_within([ip], networks)):
         return rejected(ApiErrorCode.FORBIDDEN, "This API key may not be used from this address.")
@@ -105,7 +111,8 @@ def actor_of(row: Any, token_hash: bytes, ip: str | None) -> Actor:
         user_id,
         role_id,
         api_key_id=row["actor_api_key_id"],
-        authority=authority_of(role_permissions, row["actor_scope"]),
+        authority=NO_AUTHORITY if missing else authority_of(role_permissions, row["actor_scope"]),
+        restriction=restriction,
         token_hash=token_hash,
         key_bounds=KeyBounds(row["actor_expires_at"], networks, row["actor_retiring"]),
     )

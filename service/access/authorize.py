@@ -6,10 +6,12 @@ authority alone is decided by `decide`; only a rule with `own` has to look at ro
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Set
 from enum import Enum
 from typing import Any
 
+from service import limits
 from service.access import permissions
 from service.access.actor import Actor, Authority, expand
 from service.access.rules import Ownership, Rule
@@ -72,6 +74,8 @@ def denial(actor: Actor, rule: Rule, row: Any = None) -> ApiError:
         return actor.rejection
     if actor.user_id is None:
         return ApiError(ApiErrorCode.UNAUTHENTICATED, "Sign in first.")
+    if actor.restriction is not None:
+        return actor.restriction
     ownership = None if row is None else rule.ownership or getattr(row, "ownership", None)
     # At the root no object is known yet: it may belong to the caller
     own_object = ownership is None or owns(actor, row, ownership)
@@ -85,6 +89,21 @@ def exceeding(role_permissions: Iterable[str], authority: Authority) -> frozense
     A caller may not grant them, and may not change, suspend, or delete a user who holds them.
     """
     return expand(role_permissions) - authority.admin
+
+
+def require_recent(actor: Actor) -> None:
+    """Raise unless the user of a session has proved a short time ago who they are (ASVS 7.5.1).
+
+    An API key has no user at hand: its permissions decide. SECURITY: a person who acts as another user could keep the
+    account by a password or key of their own.
+    """
+    if actor.impersonator_id is not None:
+        raise ApiError(ApiErrorCode.FORBIDDEN, "You cannot do this as another user.")
+    if actor.authenticated_at is None:
+        return
+    age = dt.datetime.now(dt.UTC) - actor.authenticated_at
+    if age.total_seconds() > limits.RECENT_AUTHENTICATION:
+        raise ApiError(ApiErrorCode.REAUTH_REQUIRED, "Prove who you are with `reauthenticate`, and try again.")
 
 
 def require_still(rule: Rule, before: Actor, now: Actor, relied_on: Set[str], *, ended: bool) -> None:

@@ -1,4 +1,4 @@
-"""Tokens of sessions and API keys: their format, and the digest that the database stores.
+"""Tokens of sessions, API keys, and links: their format, and the digest that the database stores.
 
 A token is `<prefix>_<43 base62 characters of 256 random bits><6 base62 characters of CRC-32>`, the format that secret
 scanners know from GitHub. The prefix names the kind. The checksum covers everything before it, so that a text that only
@@ -26,6 +26,7 @@ class TokenKind(Enum):
     """Kind of a token; the value is its prefix. No prefix is the start of another."""
 
     API_KEY = "rst_"
+    ONE_TIME = "rsto_"
     SESSION = "rsts_"
 
 

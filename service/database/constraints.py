@@ -36,6 +36,8 @@ CONSTRAINTS = {
     "api_keys_name_length": _length("name"),
     "api_keys_user_id_fkey": _missing("userId", "user"),
     "credentials_user_id_fkey": _missing("userId", "user"),
+    "mails_user_id_fkey": _missing("userId", "user"),
+    "one_time_tokens_user_id_fkey": _missing("userId", "user"),
     "plans_default_key": Problem(
         ErrorCode.CONFLICT, "Another plan became the default plan at the same time.", ("isDefault",)
     ),
@@ -75,6 +77,7 @@ CONSTRAINTS = {
     "users_language_length": _length("language"),
     "users_last_name_length": _length("lastName"),
     "users_limit_overrides_object": _invalid("limits"),
+    "users_pending_email_length": _length("email"),
     "users_plan_id_fkey": _in_use("Users have this plan."),
     "users_role_id_fkey": _in_use("Users have this role."),
     "users_settings_object": Problem(ErrorCode.TOO_LONG, "Settings must not exceed 16 KiB.", ("patch",)),

@@ -85,7 +85,7 @@ class ApiKeyPayload(Payload):
     api_key: ApiKey | None = result("Key as it is now")
 
 
-@mutation(Access(own="api-keys.create"), collects_problems=True)
+@mutation(Access(own="api-keys.create"), collects_problems=True, sensitive=True)
 async def create_api_key(info: Info, input: CreateApiKeyInput) -> CreateApiKeyPayload:
     """Create an API key of your own. Its secret is in this payload only."""
     names = _grantable(info, input.permissions or [])
@@ -117,7 +117,7 @@ async def create_api_key(info: Info, input: CreateApiKeyInput) -> CreateApiKeyPa
     return CreateApiKeyPayload(api_key=key, secret=secret)
 
 
-@mutation(Access(own="api-keys.update"), collects_problems=True)
+@mutation(Access(own="api-keys.update"), collects_problems=True, sensitive=True)
 async def update_api_key(info: Info, input: UpdateApiKeyInput) -> ApiKeyPayload:
     """Change one of your API keys."""
     columns = changes(input, "name", "permissions", "allowed_ips", "expires_at")
@@ -141,7 +141,7 @@ async def update_api_key(info: Info, input: UpdateApiKeyInput) -> ApiKeyPayload:
     return ApiKeyPayload(api_key=changed)
 
 
-@mutation(Access(own="api-keys.update"))
+@mutation(Access(own="api-keys.update"), sensitive=True)
 async def rotate_api_key(info: Info, input: RotateApiKeyInput) -> CreateApiKeyPayload:
     """Replace the secret of one of your API keys. The old secret stays valid for the grace period."""
     secret = new_token(TokenKind.API_KEY)
@@ -156,7 +156,7 @@ async def rotate_api_key(info: Info, input: RotateApiKeyInput) -> CreateApiKeyPa
     return CreateApiKeyPayload(api_key=changed, secret=secret)
 
 
-@mutation(Access(any="users.credentials", own="api-keys.delete"))
+@mutation(Access(any="users.credentials", own="api-keys.delete"), sensitive=True)
 async def delete_api_key(info: Info, input: DeleteApiKeyInput) -> DeletePayload:
     """Delete an API key, which is not valid from then on."""
     async with write(info, "api-key.delete") as change:

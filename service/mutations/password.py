@@ -32,7 +32,7 @@ class ChangePasswordInput:
     new_password: str = given("New password", PASSWORD)
 
 
-@mutation(Access(any="users.password"), collects_problems=True)
+@mutation(Access(any="users.password"), collects_problems=True, sensitive=True)
 async def set_password(info: Info, input: SetPasswordInput) -> UserPayload:
     """Set the password of another user, which ends the user's sessions."""
     password_hash = await hash_for(info, input.user_id, input.password)
@@ -45,7 +45,7 @@ async def set_password(info: Info, input: SetPasswordInput) -> UserPayload:
     return UserPayload(user=user)
 
 
-@mutation(Access(own="account.password"))
+@mutation(Access(own="account.password"), sensitive=True)
 async def change_password(info: Info, input: ChangePasswordInput) -> UserPayload:
     """Change your own password, which ends your other sessions."""
     resources, actor = info.context.resources, info.context.actor

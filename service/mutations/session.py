@@ -7,15 +7,13 @@ from typing import Any
 import strawberry
 
 from service import limits
-from service.access.authenticate import session_actor
 from service.access.rules import Access, Public
 from service.context import Info
-from service.credentials.tokens import TokenKind, digest, new_token
-from service.devices import device_name
 from service.errors import ApiError, ApiErrorCode, ErrorCode, reject
 from service.identifiers import email_problems
 from service.inputs import PASSWORD, UNSET, ExactText, given
 from service.payloads import Payload, mutation, result
+from service.sessions import open_session
 from service.types.session import Session
 from service.types.user import User
 from service.write import Write, write
@@ -94,9 +92,8 @@ async def login(info: Info, input: LoginInput) -> LoginPayload:
     if person["suspended"]:
         raise ApiError(ApiErrorCode.USER_SUSPENDED, SUSPENDED)
     rehashed = await resources.hasher.hash(input.password) if resources.hasher.needs_rehash(stored) else None
-    device = device_name(context.request.user_agent)
     async with write(info, "session.create") as change:
-        session, token = await _open_session(info, change, person, rehashed, device)
+        session, token = await _open_session(change, person, rehashed)
     context.sign_in(change.actor, token)
     user = await context.loaders.one("users_by_id", person["id"])
     return LoginPayload(user=user, session=session, token=token)
@@ -110,10 +107,7 @@ def _login_key(login: str) -> dict[str, str | None]:
     return {"email": None, "username": name}
 
 
-async def _open_session(
-    info: Info, change: Write, person: Any, rehashed: str | None, device: str | None
-) -> tuple[Any, str]:
-    context = info.context
+async def _open_session(change: Write, person: Any, rehashed: str | None) -> tuple[Any, str]:
     # The password may have been changed, or the account suspended, during the verification: what counts is the state
     # under the lock
     user = await change.run("lock_login", id=person["id"])
@@ -123,20 +117,7 @@ async def _open_session(
         raise ApiError(ApiErrorCode.USER_SUSPENDED, SUSPENDED)
     if rehashed is not None:
         await change.run("set_password", user_id=user.id, password_hash=rehashed)
-    token = new_token(TokenKind.SESSION)
-    token_hash = digest(token)
-    agent, settings = context.request.user_agent, context.resources.settings
-    session = await change.run(
-        "create_session",
-        user_id=user.id,
-        ip=context.request.ip,
-        user_agent=agent[: limits.USER_AGENT] if agent else None,
-        device=device,
-        lifetime=float(settings.session_lifetime),
-        idle=float(settings.session_idle),
-        hash=token_hash,
-    )
-    change.act_as(session_actor(user.id, user.role_id, session.id, person["role_permissions"], token_hash))
+    session, token = await open_session(change, user.id)
     change.created(session)
     return session, token
 

@@ -47,7 +47,7 @@ class SshKeyPayload(Payload):
     ssh_key: SshKey | None = result("Key as it is now")
 
 
-@mutation(Access(own="ssh-keys.create"), collects_problems=True)
+@mutation(Access(own="ssh-keys.create"), collects_problems=True, sensitive=True)
 async def add_ssh_key(info: Info, input: AddSshKeyInput) -> SshKeyPayload:
     """Add an SSH key of your own."""
     parsed = None
@@ -84,7 +84,7 @@ async def add_ssh_key(info: Info, input: AddSshKeyInput) -> SshKeyPayload:
     return SshKeyPayload(ssh_key=key)
 
 
-@mutation(Access(own="ssh-keys.update"))
+@mutation(Access(own="ssh-keys.update"), sensitive=True)
 async def rename_ssh_key(info: Info, input: RenameSshKeyInput) -> SshKeyPayload:
     """Rename one of your SSH keys."""
     async with write(info, "ssh-key.rename") as change:
@@ -94,7 +94,7 @@ async def rename_ssh_key(info: Info, input: RenameSshKeyInput) -> SshKeyPayload:
     return SshKeyPayload(ssh_key=changed)
 
 
-@mutation(Access(any="users.credentials", own="ssh-keys.delete"))
+@mutation(Access(any="users.credentials", own="ssh-keys.delete"), sensitive=True)
 async def delete_ssh_key(info: Info, input: DeleteSshKeyInput) -> DeletePayload:
     """Delete an SSH key."""
     async with write(info, "ssh-key.delete") as change:

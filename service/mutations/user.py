@@ -138,7 +138,7 @@ async def update_user(info: Info, input: UpdateUserInput) -> UserPayload:
     return UserPayload(user=changed)
 
 
-@mutation(Access(any="users.delete"))
+@mutation(Access(any="users.delete"), sensitive=True)
 async def delete_user(info: Info, input: DeleteUserInput) -> DeleteUserPayload:
     """Delete a user with sessions, keys, and memberships. IN_USE while it owns servers, unless `cascade` is true."""
     async with write(info, "user.delete") as change:

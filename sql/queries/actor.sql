@@ -11,7 +11,10 @@ SELECT
   actors.actor_expires_at,
   actors.actor_retiring,
   actors.actor_expired,
-  actors.actor_suspended
+  actors.actor_suspended,
+  actors.actor_authenticated_at,
+  actors.actor_impersonator_id,
+  actors.actor_two_factor_missing
 FROM actors
 WHERE actors.actor_token_hash = :token_hash;
 
@@ -30,6 +33,9 @@ SELECT
   actors.actor_retiring,
   actors.actor_expired,
   actors.actor_suspended,
-  actors.actor_stale
+  actors.actor_stale,
+  actors.actor_authenticated_at,
+  actors.actor_impersonator_id,
+  actors.actor_two_factor_missing
 FROM actors -- The planner does not see the length of the array; otherwise it would plan again at each run
 WHERE actors.actor_token_hash = ANY(ARRAY(SELECT unnest(CAST(:keys AS bytea[]))));

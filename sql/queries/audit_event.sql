@@ -11,8 +11,13 @@ WHERE audit_events.owner_id = :key AND audit_events.actor_id IS DISTINCT FROM :k
 
 -- name: create_audit_event :exec
 -- Record an event; it is never changed afterwards
-INSERT INTO audit_events (event, actor_id, credential, target_type, target_id, owner_id, changes, ip, request_id)
-VALUES (:event, :actor_id, :credential, :target_type, :target_id, :owner_id, CAST(:changes AS jsonb), :ip, :request_id);
+INSERT INTO audit_events (
+  event, actor_id, impersonator_id, credential, target_type, target_id, owner_id, changes, ip, request_id
+)
+VALUES (
+  :event, :actor_id, :impersonator_id, :credential, :target_type, :target_id, :owner_id, CAST(:changes AS jsonb), :ip,
+  :request_id
+);
 
 -- name: list_audit_events :list AuditEvent
 -- Events that match the filter. An id begins with its time, so times limit the ids, with an hour for clocks and waits

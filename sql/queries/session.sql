@@ -1,9 +1,10 @@
 -- name: create_session :one Session
 -- Create a session for `lifetime` seconds, or `idle` seconds without use, that is found by a hash, and record the login
 WITH created AS (
-  INSERT INTO sessions (user_id, ip, user_agent, device, expires_at, idle_expires_at)
+  INSERT INTO sessions (user_id, ip, user_agent, device, impersonator_id, expires_at, idle_expires_at)
   VALUES (
-    :user_id, :ip, :user_agent, :device, now() + make_interval(secs => :lifetime), now() + make_interval(secs => :idle)
+    :user_id, :ip, :user_agent, :device, :impersonator_id, now() + make_interval(secs => :lifetime),
+    now() + make_interval(secs => :idle)
   )
   RETURNING sessions.*
 ),

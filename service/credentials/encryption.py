@@ -1,0 +1,67 @@
+"""Encryption of the secrets that the service itself must read again, such as the secret of a second factor.
+
+Everything else that is secret is stored as a hash. The keys are outside of the database: a dump of it has no usable
+secret.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+KEY_FILE: Final = "encryption.key"
+
+
+class EncryptionError(Exception):
+    """The keys cannot be used, or do not decrypt what is stored."""
+
+
+class Encryption:
+    """Encrypts with the first key, and decrypts with any of them (AES-128-CBC with HMAC-SHA256, the format Fernet).
+
+    To rotate, put a new key before the others; `rotated` encrypts what is stored again. EncryptionError without a key,
+    and for a key that is not 32 bytes in URL-safe base64.
+    """
+
+    def __init__(self, keys: str) -> None:
+        """`keys` are separated by commas."""
+        try:
+            fernets = [Fernet(key.strip()) for key in keys.split(",") if key.strip()]
+        except ValueError:
+            raise EncryptionError("an encryption key must be 32 bytes in URL-safe base64") from None
+        if not fernets:
+            raise EncryptionError("there is no encryption key")
+        self._fernet = MultiFernet(fernets)
+
+    def encrypt(self, content: bytes) -> bytes:
+        """Return the content encrypted; it differs at every call."""
+        return self._fernet.encrypt(content)
+
+    def decrypt(self, content: bytes) -> bytes:
+        """Return what was encrypted. EncryptionError if no key fits, or the content was changed."""
+        try:
+            return self._fernet.decrypt(content)
+        except InvalidToken:
+            raise EncryptionError("no encryption key fits: add the key that was used before") from None
+
+    def rotated(self, content: bytes) -> bytes:
+        """Return what was encrypted, encrypted again by the first key. EncryptionError as for `decrypt`."""
+        try:
+            return self._fernet.rotate(content)
+        except InvalidToken:
+            raise EncryptionError("no encryption key fits: add the key that was used before") from None
+
+
+def keys_of(folder: Path) -> str:
+    """Return the keys in a file of the folder. A new key is created at the first call, readable by its owner only."""
+    path = folder / KEY_FILE
+    with suppress(FileExistsError):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(Fernet.generate_key())
+    return ",".join(path.read_text("ascii").split())

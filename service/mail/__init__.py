@@ -1,0 +1,1 @@
+"""Mail to users: stored in the transaction of a write, and sent after its commit."""

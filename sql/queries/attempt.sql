@@ -1,0 +1,16 @@
+-- name: count_attempts :value
+-- Count an attempt for keys in ascending order; the seconds for which it is blocked, 0 if it may go on
+SELECT count_attempts(
+  CAST(:keys AS bytea[]), CAST(:most AS integer[]), CAST(:period AS float8[]), CAST(:wait AS float8[]),
+  CAST(:longest AS float8[])
+);
+
+-- name: forget_attempts :exec
+-- Forget the attempts of some keys, and one attempt of others, after a success
+WITH forgotten AS (
+  DELETE FROM attempts WHERE attempts.key = ANY(CAST(:forgotten AS bytea[]))
+)
+
+UPDATE attempts
+SET count = greatest(attempts.count - 1, 0), blocked_until = NULL
+WHERE attempts.key = ANY(CAST(:reduced AS bytea[]));

@@ -1,0 +1,27 @@
+-- name: consume_token :one
+-- Use a token of a purpose, which no other request can then use; no row if it is unknown, used, or expired
+DELETE FROM one_time_tokens
+WHERE
+  one_time_tokens.hash = :hash
+  AND one_time_tokens.purpose = :purpose
+  AND one_time_tokens.expires_at > now()
+RETURNING one_time_tokens.user_id, one_time_tokens.data;
+
+-- name: create_token :exec
+-- Store a token that is valid once, for `lifetime` seconds
+INSERT INTO one_time_tokens (hash, purpose, user_id, data, expires_at)
+VALUES (:hash, :purpose, :user_id, CAST(:data AS jsonb), now() + make_interval(secs => :lifetime));
+
+-- name: delete_tokens_by_user :many
+-- Delete the tokens of a user for some purposes
+DELETE FROM one_time_tokens
+WHERE one_time_tokens.user_id = :user_id AND one_time_tokens.purpose = ANY(CAST(:purposes AS text[]))
+RETURNING one_time_tokens.purpose;
+
+-- name: token_by_hash :one
+-- A token of a purpose that can still be used, with its user
+SELECT one_time_tokens.user_id, one_time_tokens.data FROM one_time_tokens
+WHERE
+  one_time_tokens.hash = :hash
+  AND one_time_tokens.purpose = :purpose
+  AND one_time_tokens.expires_at > now();

@@ -184,6 +184,11 @@ async def test_long_documents_variables_and_failures_are_handled_aside(
     handled.clear()
     await client.data(long, {"ids": [root.id] * 90}, by=root)
     assert handled == ["_coerced", "get"]
+    handled.clear()
+    # One scalar, which is as large as its JSON value
+    settings = "mutation ($patch: JSON!) { updateSettings(input: {patch: $patch}) { errors { code } } }"
+    await client.data(settings, {"patch": dict.fromkeys(map(str, range(500)))}, by=root)
+    assert handled == ["_coerced"]
     # Failures in a response of many objects
     nodes = "nodes { id target { ... on User { externalId } } }"
     for text, expected in (

@@ -121,16 +121,16 @@ class Engine:
         if not prepared.definition.variable_definitions:
             return NO_VARIABLES
         given = prepared.variables or {}
-        known: Kept[Variables] = prepared.document.variables
-        found = known.get(prepared.name, lambda: Variables(self._schema, prepared.definition)).coerce(given)
-        if found is not None:
-            return found
         if any(isinstance(value, list | dict) for value in given.values()) and _is_large(given):
             return await aside(self._coerced, prepared)
         return self._coerced(prepared)
 
     def _coerced(self, prepared: Prepared) -> VariableValues | Rejected:
         definitions, given = prepared.definition.variable_definitions or (), prepared.variables or {}
+        known: Kept[Variables] = prepared.document.variables
+        found = known.get(prepared.name, lambda: Variables(self._schema, prepared.definition)).coerce(given)
+        if found is not None:
+            return found
         too_long = long_list_error(self._schema, prepared.definition, given)
         if too_long is not None:
             return Rejected([too_long])

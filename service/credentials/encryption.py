@@ -7,6 +7,7 @@ secret.
 from __future__ import annotations
 
 import os
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -59,9 +60,13 @@ class Encryption:
 def keys_of(folder: Path) -> str:
     """Return the keys in a file of the folder. A new key is created at the first call, readable by its owner only."""
     path = folder / KEY_FILE
-    with suppress(FileExistsError):
+    if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
+        # Created under another name: a second process must find all of it, or nothing
+        with tempfile.NamedTemporaryFile(dir=folder) as file:
             file.write(Fernet.generate_key())
+            file.flush()
+            os.fsync(file.fileno())
+            with suppress(FileExistsError):
+                os.link(file.name, path)
     return ",".join(path.read_text("ascii").split())

@@ -218,6 +218,7 @@ class _Rows:
                 user_agent=agent,
                 device=_device(agent),
                 idle_expires_at=opened + SESSION_LIFETIME,
+                authenticated_at=opened,
                 last_seen_at=self._between(opened, ended or last_use),
                 expires_at=opened + SESSION_LIFETIME,
                 ended_at=ended,

@@ -16,6 +16,7 @@ from service.database_url import servers
 from service.identifiers import email_problems
 from service.smtp_url import smtp_server
 
+SENDER = re.compile(r"[^<>]*<[^<>\s]+>|[^<>\s]+")
 PASSWORD_RULES = {"password_min_length", "password_min_score"}
 
 
@@ -157,8 +158,9 @@ class Settings(BaseSettings):
     @field_validator("mail_from")
     @classmethod
     def _is_sender(cls, value: str | None) -> str | None:
-        name, address = parseaddr(value or "")
-        if value is not None and (not name.isprintable() or email_problems(address, "email")[1]):
+        if value is not None and (
+            not SENDER.fullmatch(value) or not value.isprintable() or email_problems(parseaddr(value)[1], "email")[1]
+        ):
             raise ValueError("must be an address such as Roster <noreply@example.org>")
         return value
 

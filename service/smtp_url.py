@@ -46,8 +46,8 @@ def smtp_server(url: str) -> SmtpServer:
         port = parts.port
     except ValueError:
         raise ValueError(NOT_A_URL) from None
-    user = None if parts.username is None else unquote(parts.username)
-    password = None if parts.password is None else unquote(parts.password)
+    user = unquote(parts.username or "") or None
+    password = unquote(parts.password or "") or None
     if (
         parts.scheme not in SCHEMES
         or not HOST.fullmatch(parts.hostname or "")

@@ -8,8 +8,8 @@ WHERE
     WHERE
       due.sent_at IS NULL
       AND due.failed_at IS NULL
-      AND due.next_try_at <= now()
       AND due.created_at > now() - interval '7 days' -- longer than any link in a mail is valid
+      AND due.next_try_at BETWEEN now() - interval '7 days' AND now() -- older ones need not be read
     ORDER BY due.next_try_at
     LIMIT 1
     FOR UPDATE SKIP LOCKED

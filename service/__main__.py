@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from service.commands import database, doctor, seed, serve
+from service.commands import database, doctor, mail, seed, serve
 
 
 @click.group(context_settings={"max_content_width": 110})
@@ -17,6 +17,7 @@ for command in (
     database.create_admin,
     doctor.doctor,
     serve.list_settings,
+    mail.mail,
     database.migrate,
     serve.schema,
     seed.seed,

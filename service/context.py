@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,7 +32,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What all requests of a worker share."""
+    """What all requests of a worker share. `mail_stored` is set when there is new mail to send."""
 
     settings: Settings
     database: Database
@@ -39,6 +40,7 @@ class Resources:
     encryption: Encryption
     usernames: UsernamePolicy
     passwords: PasswordPolicy
+    mail_stored: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True, slots=True)

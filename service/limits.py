@@ -58,4 +58,5 @@ AGE: Final = 122  # the oldest age that has been verified
 
 # Times in seconds
 API_KEY_GRACE: Final = 30 * 86_400
+INVITATION: Final = 7 * 86_400
 RECENT_AUTHENTICATION: Final = 900

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +14,9 @@ from service import limits
 from service.credentials.passwords import PasswordPolicy, password_problems
 from service.database_url import servers
 from service.identifiers import email_problems
+from service.smtp_url import smtp_server
 
+SENDER = re.compile(r"[^<>]*<[^<>\s]+>|[^<>\s]+")
 PASSWORD_RULES = {"password_min_length", "password_min_score"}
 
 
@@ -26,6 +29,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ROSTER_", env_ignore_empty=True, frozen=True)
 
+    audit_retention_months: Annotated[
+        int | None,
+        Field(ge=1, le=1200, description="Whole months for which audit events are kept; default: for ever"),
+    ] = None
     batch_limit: Annotated[int, Field(ge=1, le=1000, description="Operations in one HTTP batch")] = 20
     body_limit: Annotated[int, Field(ge=1024, description="Bytes of a request body")] = 1_048_576
     compiled: Annotated[
@@ -62,6 +69,10 @@ class Settings(BaseSettings):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Lowest level that is logged")
     ] = "info"
+    mail_from: Annotated[
+        str | None,
+        Field(description="Sender of mail, such as Roster <noreply@example.org>; the name is that of the service"),
+    ] = None
     node_limit: Annotated[int, Field(ge=100, description="Objects that one request may return")] = 10_000
     password_min_length: Annotated[int, Field(ge=8, le=64, description="Shortest new password, in characters")] = 8
     password_min_score: Annotated[int, Field(ge=0, le=4, description="Lowest zxcvbn score of a new password")] = 2
@@ -94,6 +105,13 @@ class Settings(BaseSettings):
     session_lifetime: Annotated[
         int, Field(ge=60, le=315_360_000, description="Seconds after which a session expires")
     ] = 2_592_000
+    smtp_url: Annotated[
+        SecretStr | None,
+        Field(
+            description="Server that sends mail: smtp://user:password@host:587 with STARTTLS, or smtps://; its "
+            "certificate is verified (a CA of your own: SSL_CERT_FILE); without it, mail is kept, see `mail`"
+        ),
+    ] = None
     statement_limit: Annotated[
         int,
         Field(ge=100, description="Weight of a request's statements: look-up 1, list 8, count 8, search or offset 16"),
@@ -135,6 +153,24 @@ class Settings(BaseSettings):
             re.compile(value)
         except re.error as error:
             raise ValueError(f"is not a regular expression: {error}") from None
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_sender(cls, value: str | None) -> str | None:
+        if value is not None and (
+            not SENDER.fullmatch(value) or not value.isprintable() or email_problems(parseaddr(value)[1], "email")[1]
+        ):
+            raise ValueError("must be an address such as Roster <noreply@example.org>")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_smtp_server(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is not None:
+            smtp_server(value.get_secret_value())
+            if info.data.get("mail_from", "") is None:
+                raise ValueError("requires ROSTER_MAIL_FROM")
         return value
 
     @field_validator("root_email")

@@ -1,10 +1,14 @@
-"""The one way to create a user, for mutations, commands, and subusers."""
+"""The one way to create and to invite a user, for mutations, commands, and subusers."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from service import limits
 from service.audit import REDACTED
+from service.links import link
+from service.mail.outbox import Template, send_mail
+from service.one_time import Purpose, create_token, revoke_tokens
 from service.types.plan import Tier
 from service.types.role import USER_ROLE
 from service.write import Write
@@ -25,6 +29,14 @@ async def create_account(change: Write, columns: dict[str, Any], *, password_has
     if password_hash is not None:
         await change.run("set_password", user_id=user.id, password_hash=password_hash)
     return user
+
+
+async def invite(change: Write, user: Any) -> None:
+    """Send a user without a password a mail with a link to set one. Only the newest link is valid."""
+    await revoke_tokens(change.run, user.id, Purpose.INVITATION)
+    token = await create_token(change.run, Purpose.INVITATION, user.id, limits.INVITATION)
+    url = link(change.context.resources.settings, "/account/invitation", token)
+    await send_mail(change, Template.INVITATION, user, url=url)
 
 
 def password_event(password_hash: str | None) -> dict[str, str]:

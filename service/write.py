@@ -15,7 +15,7 @@ a demotion of the caller would wait for the caller's writes, and two users who c
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any
@@ -55,6 +55,7 @@ class Write:
         self._relied_on: set[str] = set()
         self._ends_credential = False
         self._changed_own_authority = False
+        self.after_commit: list[Callable[[], None]] = []  # called once a mutation is committed
 
     @property
     def context(self) -> Context:
@@ -271,6 +272,8 @@ async def write(info: Info, event: str) -> AsyncIterator[Write]:
                 await change.finish()
                 if info.idempotency is not None and change.target_id is not None:
                     await info.idempotency.complete(transaction.run, change.actor.user_id, change.target_id)
+            for action in change.after_commit:
+                action()
     finally:
         context.loaders.forget()
 

@@ -65,6 +65,13 @@ CREATE TABLE idempotency_keys (
   CONSTRAINT idempotency_keys_pkey PRIMARY KEY (actor_id, operation, key_hash)
 ) WITH (fillfactor=85);
 
+CREATE TABLE invitations (
+  user_id uuid NOT NULL,
+  expires_at timestamp with time zone NOT NULL,
+  CONSTRAINT invitations_pkey PRIMARY KEY (user_id),
+  CONSTRAINT invitations_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+);
+
 CREATE TABLE mails (
   id uuid NOT NULL DEFAULT uuid_v7(),
   user_id uuid,
@@ -77,6 +84,7 @@ CREATE TABLE mails (
   created_at timestamp with time zone NOT NULL DEFAULT now(),
   sent_at timestamp with time zone,
   failed_at timestamp with time zone,
+  problem text,
   CONSTRAINT mails_pkey PRIMARY KEY (id),
   CONSTRAINT mails_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 ) WITH (fillfactor=80);
@@ -263,6 +271,10 @@ CREATE INDEX audit_events_target_id_idx ON audit_events USING btree (target_id, 
 
 CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (created_at);
 
+CREATE INDEX invitations_expires_at_idx ON invitations USING btree (expires_at);
+
+CREATE INDEX mails_done_at_idx ON mails USING btree (COALESCE(sent_at, failed_at, created_at));
+
 CREATE INDEX mails_next_try_at_idx ON mails USING btree (next_try_at) WHERE ((sent_at IS NULL) AND (failed_at IS NULL));
 
 CREATE INDEX mails_user_id_idx ON mails USING btree (user_id);
@@ -437,6 +449,26 @@ BEGIN
 END
 $function$;
 
+CREATE OR REPLACE FUNCTION delete_audit_events(months integer, most integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ STRICT
+AS $function$
+DECLARE
+  found_events integer;
+BEGIN
+  DELETE FROM audit_events
+  WHERE audit_events.id IN (
+    SELECT old.id FROM audit_events AS old
+    WHERE old.id < uuid_v7_at(month_before(months) + interval '1 hour') AND old.created_at < month_before(months)
+    ORDER BY old.id
+    LIMIT most
+  );
+  GET DIAGNOSTICS found_events = ROW_COUNT;
+  RETURN found_events;
+END
+$function$;
+
 CREATE OR REPLACE FUNCTION fold(value text)
  RETURNS text
  LANGUAGE sql
@@ -467,6 +499,26 @@ CREATE OR REPLACE FUNCTION is_suspended(suspended_at timestamp with time zone, s
  STABLE PARALLEL SAFE
 RETURN ((suspended_at IS NOT NULL) AND in_force(suspended_until));
 
+CREATE OR REPLACE FUNCTION is_unclaimed(id uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STRICT
+AS $function$
+BEGIN
+  RETURN EXISTS (SELECT FROM users WHERE users.id = is_unclaimed.id AND users.last_login_at IS NULL)
+    AND NOT EXISTS (SELECT FROM credentials WHERE credentials.user_id = is_unclaimed.id)
+    AND NOT EXISTS (SELECT FROM servers WHERE servers.owner_id = is_unclaimed.id)
+    AND NOT EXISTS (SELECT FROM api_keys WHERE api_keys.user_id = is_unclaimed.id)
+    AND NOT EXISTS (SELECT FROM ssh_keys WHERE ssh_keys.user_id = is_unclaimed.id);
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION month_before(months integer)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE PARALLEL SAFE STRICT
+RETURN ((date_trunc('month'::text, (now() AT TIME ZONE 'UTC'::text)) - make_interval(months => months)) AT TIME ZONE 'UTC'::text);
+
 CREATE OR REPLACE FUNCTION permissions_of_role(role uuid)
  RETURNS text[]
  LANGUAGE plpgsql
@@ -474,6 +526,23 @@ CREATE OR REPLACE FUNCTION permissions_of_role(role uuid)
 AS $function$
 BEGIN
   RETURN (SELECT roles.permissions FROM roles WHERE roles.id = role);
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION reject_audit_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+  stack text;
+BEGIN
+  IF TG_OP = 'DELETE' THEN
+    GET DIAGNOSTICS stack = PG_CONTEXT;
+    IF stack ~ '(?n)^[^"]*\mdelete_audit_events\(integer,integer\)' AND OLD.created_at < month_before(1) THEN
+      RETURN OLD;
+    END IF;
+  END IF;
+  RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
 END
 $function$;
 
@@ -530,7 +599,7 @@ CREATE OR REPLACE FUNCTION uuid_v7_at(instant timestamp with time zone)
  STABLE PARALLEL SAFE STRICT
 RETURN (rpad(lpad(to_hex(GREATEST(((EXTRACT(epoch FROM instant) * (1000)::numeric))::bigint, (0)::bigint)), 12, '0'::text), 32, '0'::text))::uuid;
 
-CREATE TRIGGER audit_events_append_only BEFORE DELETE OR UPDATE ON audit_events FOR EACH ROW EXECUTE FUNCTION reject_change();
+CREATE TRIGGER audit_events_append_only BEFORE DELETE OR UPDATE ON audit_events FOR EACH ROW EXECUTE FUNCTION reject_audit_change();
 
 CREATE TRIGGER audit_events_no_truncate BEFORE TRUNCATE ON audit_events FOR EACH STATEMENT EXECUTE FUNCTION reject_change();
 

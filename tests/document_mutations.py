@@ -21,6 +21,8 @@ PATCHES: tuple[dict[str, Any], ...] = ({}, {"theme": "dark"}, {"panel": {"column
 # These would end the caller's session, so documents select them only to skip them
 SKIPPED = frozenset({"logout", "logoutAll"})
 
+NO_ADDRESS = {"sendEmail": True, "email": None}
+
 
 def _rejections(known: Known, random: Random) -> dict[str, list[dict[str, Any]]]:
     """Return values, by mutation, each of which makes the mutation fail whatever the rest of its input."""
@@ -30,7 +32,7 @@ def _rejections(known: Known, random: Random) -> dict[str, list[dict[str, Any]]]
 
     missing = {"id": MISSING_ID}
     return {
-        "createUser": [{"username": "x"}, {"username": "alice"}, {"username": TOO_LONG}, {"sendEmail": True}],
+        "createUser": [{"username": "x"}, {"username": "alice"}, {"username": TOO_LONG}, NO_ADDRESS],
         "updateUser": [
             missing,
             {"id": one("User"), "version": MISSING_VERSION},

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from service.resources import clean_up
+from service.clean_up import clean_up
 from service.settings import Settings
 from tests.conftest import (
     PASSWORD,

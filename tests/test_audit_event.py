@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from service.resources import clean_up
+from service.clean_up import clean_up
 from tests.conftest import PASSWORD, Client, Person
 
 NEW_PASSWORD = "a-quite-unusual-walrus-77"

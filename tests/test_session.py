@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.resources import clean_up
+from service.clean_up import clean_up
 from tests.conftest import PASSWORD, Client, Person
 
 SESSIONS = "{ me { sessions { nodes { id current } totalCount } } }"

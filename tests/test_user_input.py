@@ -269,10 +269,3 @@ async def test_no_text_makes_the_service_fail(
             ):
                 wrong.append((path, text, response.status_code, answer))
     assert wrong == []
-
-
-async def test_email_about_a_new_account_is_not_supported_yet(client: Client, root: Person) -> None:
-    document = "mutation ($i: CreateUserInput!) { createUser(input: $i) { user { id } } }"
-    answer = await client.execute(document, {"i": {"username": "carol", "sendEmail": True}}, by=root)
-    assert answer["errors"][0]["extensions"]["code"] == "FEATURE_DISABLED"
-    assert await client.rows("SELECT id FROM users WHERE username = 'carol'") == []

@@ -29,11 +29,14 @@ EXPECTED: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "setPassword": (
         {"userId": "$bob", "password": f"{PASSWORD}-other"},
-        ["lock_user", "set_password +", "end_sessions_by_user", "create_audit_event +"],
+        ["lock_user", "set_password +", "end_sessions_by_user", "create_mail", "create_audit_event +"],
     ),
     "createApiKey": (
         {"name": "robot"},
-        ["lock_user", "count_valid_api_keys", "delete_expired_api_key +", "create_api_key", "create_audit_event +"],
+        [
+            *("lock_user", "count_valid_api_keys", "delete_expired_api_key +", "create_api_key", "create_mail"),
+            "create_audit_event +",
+        ],
     ),
     "logoutAll": ({}, ["lock_user", "end_sessions_by_user +", "create_audit_event +"]),
     "updateSettings": ({"patch": {"theme": "dark"}}, ["lock_user", "update_user +", "create_audit_event +"]),

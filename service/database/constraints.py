@@ -36,6 +36,7 @@ CONSTRAINTS = {
     "api_keys_name_length": _length("name"),
     "api_keys_user_id_fkey": _missing("userId", "user"),
     "credentials_user_id_fkey": _missing("userId", "user"),
+    "invitations_user_id_fkey": _missing("userId", "user"),
     "mails_user_id_fkey": _missing("userId", "user"),
     "one_time_tokens_user_id_fkey": _missing("userId", "user"),
     "plans_default_key": Problem(

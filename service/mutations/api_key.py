@@ -15,6 +15,7 @@ from service.credentials.tokens import TokenKind, digest, new_token, visible_pre
 from service.database.constraints import CONSTRAINTS
 from service.errors import ErrorCode, reject
 from service.inputs import KEY_NAME, Future, Items, Number, changes, given, optional
+from service.mail.outbox import Template, send_mail, where_and_when
 from service.mutations.guards import require_values
 from service.networks import all_within, canonical_networks
 from service.payloads import Payload, mutation, result
@@ -113,6 +114,7 @@ async def create_api_key(info: Info, input: CreateApiKeyInput) -> CreateApiKeyPa
             hash=digest(secret),
             **columns,
         )
+        await _notify(change, user, key.name)
         change.created(key, **({} if replaced is None else {"replaced": replaced.id}))
     return CreateApiKeyPayload(api_key=key, secret=secret)
 
@@ -127,7 +129,7 @@ async def update_api_key(info: Info, input: UpdateApiKeyInput) -> ApiKeyPayload:
     if "allowed_ips" in columns:
         columns["allowed_ips"] = canonical_networks(columns["allowed_ips"] or [])
     async with write(info, "api-key.update") as change:
-        key = await _lock_key(change, input.id)
+        _owner, key = await _lock_key(change, input.id)
         if columns.get("name") is not None and change.problems:
             await _check_name(change, key.user_id, columns["name"], key.id)
         after = {name: columns.get(name, key[name]) for name in ("permissions", "allowed_ips", "expires_at")}
@@ -146,12 +148,13 @@ async def rotate_api_key(info: Info, input: RotateApiKeyInput) -> CreateApiKeyPa
     """Replace the secret of one of your API keys. The old secret stays valid for the grace period."""
     secret = new_token(TokenKind.API_KEY)
     async with write(info, "api-key.rotate") as change:
-        key = await _lock_key(change, input.id)
+        owner, key = await _lock_key(change, input.id)
         if key.id == change.actor.api_key_id:
             change.ends_own_credential()
         await change.run("expire_api_key_secrets", api_key_id=key.id, grace=float(input.grace_seconds or 0))
         await change.run("create_api_key_secret", hash=digest(secret), api_key_id=key.id)
         changed = await change.run("rotate_api_key", id=key.id, prefix=visible_prefix(secret))
+        await _notify(change, owner, key.name)
         change.updated(key, changed, secret=(REDACTED, REDACTED))
     return CreateApiKeyPayload(api_key=changed, secret=secret)
 
@@ -160,7 +163,7 @@ async def rotate_api_key(info: Info, input: RotateApiKeyInput) -> CreateApiKeyPa
 async def delete_api_key(info: Info, input: DeleteApiKeyInput) -> DeletePayload:
     """Delete an API key, which is not valid from then on."""
     async with write(info, "api-key.delete") as change:
-        key = await _lock_key(change, input.id)
+        _owner, key = await _lock_key(change, input.id)
         await change.require_owner_not_above(key)
         if key.id == change.actor.api_key_id:
             change.ends_own_credential()
@@ -169,15 +172,16 @@ async def delete_api_key(info: Info, input: DeleteApiKeyInput) -> DeletePayload:
     return DeletePayload(deleted_id=input.id)
 
 
-async def _lock_key(change: Write, key_id: str) -> Any:
-    """Return the key to change, locked until commit.
+async def _lock_key(change: Write, key_id: str) -> tuple[Any, Any]:
+    """Return the owner of the key to change, and the key, both locked until commit.
 
     SECURITY: a key does not change a key of its own user that is stronger than itself (calagopus/panel issue 85). Keys
     of other users require `users.credentials`, which compares the users.
     """
     # Users are locked before their keys everywhere, because two requests could deadlock otherwise
+    owner = None
     for found in await change.run("api_keys_by_id", keys=[key_id]):
-        await change.run("lock_user", id=found.user_id)
+        owner = await change.run("lock_user", id=found.user_id)
     key = await change.lock("lock_api_key", key_id)
     if key.user_id == change.actor.user_id:
         _require_current_secret(change)
@@ -186,7 +190,12 @@ async def _lock_key(change: Write, key_id: str) -> Any:
             raise reject(
                 ErrorCode.NOT_ALLOWED, f"This API key has {stronger[0][1]} beyond those of the key in use.", "id"
             )
-    return key
+    return owner, key
+
+
+async def _notify(change: Write, owner: Any, key_name: str) -> None:
+    """Send the owner a mail about a new secret (ASVS 6.3.7)."""
+    await send_mail(change, Template.API_KEY_CREATED, owner, key_name=key_name, **where_and_when(change))
 
 
 def _require_current_secret(change: Write) -> None:

@@ -40,7 +40,7 @@ async def set_password(info: Info, input: SetPasswordInput) -> UserPayload:
         user = await change.lock("lock_user", input.user_id, "userId")
         change.require_not_above(user, "userId")
         await require_password_of(change, user, "userId", password_hash)
-        await replace_password(change, user.id, password_hash)
+        await replace_password(change, user, password_hash)
         change.updated(user, user, password=(REDACTED, REDACTED))
     return UserPayload(user=user)
 
@@ -64,6 +64,6 @@ async def change_password(info: Info, input: ChangePasswordInput) -> UserPayload
         stored = await change.run("lock_password_hash", user_id=user.id)
         if stored is None or stored["password_hash"] != person["password_hash"]:
             raise reject(ErrorCode.WRONG_CREDENTIALS, "currentPassword is wrong.", "currentPassword")
-        await replace_password(change, user.id, password_hash, actor.session_id)
+        await replace_password(change, user, password_hash, actor.session_id)
         change.updated(user, user, password=(REDACTED, REDACTED))
     return UserPayload(user=user)

@@ -11,6 +11,7 @@ from service.credentials.ssh_keys import parse_public_key
 from service.database.constraints import CONSTRAINTS
 from service.errors import ErrorCode
 from service.inputs import KEY_NAME, ExactText, given
+from service.mail.outbox import Template, send_mail, where_and_when
 from service.payloads import Payload, mutation, result
 from service.types.payload import DeletePayload
 from service.types.ssh_key import SshKey
@@ -80,6 +81,8 @@ async def add_ssh_key(info: Info, input: AddSshKeyInput) -> SshKeyPayload:
             fingerprint=fingerprint,
             public_key=parsed.public_key if parsed else None,
         )
+        notice = {"key_name": key.name, "fingerprint": key.fingerprint, **where_and_when(change)}
+        await send_mail(change, Template.SSH_KEY_ADDED, user, **notice)
         change.created(key)
     return SshKeyPayload(ssh_key=key)
 

@@ -17,11 +17,12 @@ from service.context import Info
 from service.errors import ErrorCode, reject
 from service.identifiers import email_problems, generated_username
 from service.inputs import IDEMPOTENCY_KEY, UNSET, Future, Items, given, optional
+from service.mail.outbox import Template, send_mail
 from service.payloads import Payload, mutation, result
 from service.scalars import Permission
 from service.types.payload import DeletePayload
 from service.types.subuser import Subuser
-from service.user_creation import create_account
+from service.user_creation import create_account, invite
 from service.user_input import EMAIL
 from service.write import Write, write
 
@@ -34,7 +35,10 @@ USERNAME_TRIES = 5
 class OnUnknownEmail(Enum):
     """Argument of createSubuser."""
 
-    CREATE = strawberry.enum_value("CREATE", description="Create a user without a password")
+    CREATE = strawberry.enum_value(
+        "CREATE",
+        description="Create a user without a password, who is deleted if the invitation is not used within 7 days",
+    )
     FAIL = strawberry.enum_value("FAIL", description="Return NOT_FOUND")
 
 
@@ -83,7 +87,10 @@ class SubuserPayload(Payload):
 
 @mutation(Access(any="servers.update", own="user.create"), collects_problems=True, idempotent="subuser")
 async def create_subuser(info: Info, input: CreateSubuserInput) -> SubuserPayload:
-    """Give a user access to a server. For an unknown email address, create a user without a password."""
+    """Give a user access to a server, and send the user an email.
+
+    For an unknown email address, create a user without a password, who gets an invitation.
+    """
     email = None
     if not info.problems.has("email"):
         email, found = email_problems(input.email, "email")
@@ -101,8 +108,10 @@ async def create_subuser(info: Info, input: CreateSubuserInput) -> SubuserPayloa
         if user is None and input.on_unknown_email is OnUnknownEmail.FAIL:
             raise reject(ErrorCode.NOT_FOUND, "No user has this email address.", "email")
         extra: dict[str, Any] = {}
+        claimed = user is not None and not await _renews_invitation(change, user)
         if user is None:
             user = await _create_user(info, change, str(email))
+            await change.run("create_invitation", user_id=user.id, lifetime=float(limits.INVITATION))
             extra |= {"user.username": user.username, "user.email": user.email}
         replaced = await change.run("delete_expired_subuser", server_id=server.id, user_id=user.id)
         if replaced is not None:
@@ -110,6 +119,12 @@ async def create_subuser(info: Info, input: CreateSubuserInput) -> SubuserPayloa
         subuser = await change.run(
             "create_subuser", server_id=server.id, user_id=user.id, permissions=granted, until=input.until or None
         )
+        if claimed:
+            await send_mail(
+                change, Template.SERVER_SHARED, user, server_name=server.name, by=await _sharer(info, server)
+            )
+        else:
+            await invite(change, user)
         change.created(subuser, **extra)
     return SubuserPayload(subuser=subuser)
 
@@ -190,6 +205,23 @@ async def _find_user(change: Write, server: Any, email: str) -> Any:
         if user.id == server.owner_id or await change.run("is_subuser", server_id=server.id, user_id=user.id):
             raise reject(ErrorCode.CONFLICT, "This person already has access to the server.", "email")
     return await change.run("lock_user_by_email", email=email)
+
+
+async def _renews_invitation(change: Write, user: Any) -> bool:
+    """Return whether the user has not used an earlier invitation to a server; it is then valid for longer."""
+    if user.last_login_at is not None:
+        return False
+    renewed = await change.run("update_invitation", user_id=user.id, lifetime=float(limits.INVITATION))
+    return renewed is not None
+
+
+async def _sharer(info: Info, server: Any) -> str | None:
+    """Return the name of the caller, or None for an administrator."""
+    actor, viewer = info.context.actor, info.context.viewer
+    if server.owner_id != actor.user_id and await viewer.share(server.id) is None:
+        return None
+    user = await info.context.loaders.one("users_by_id", actor.user_id)
+    return None if user is None else user.display_name or user.username
 
 
 async def _check_bounds(info: Info, change: Write, server_id: str, until: dt.datetime | None) -> None:

@@ -11,8 +11,10 @@ from service.access.authorize import Verdict
 from service.access.rules import Access
 from service.audit import REDACTED
 from service.context import Info
-from service.errors import ApiError, ApiErrorCode, ErrorCode, reject
+from service.errors import ErrorCode, reject
 from service.inputs import IDEMPOTENCY_KEY, PASSWORD, UNSET, changes, given, optional
+from service.links import public_address
+from service.mail.outbox import Template, send_mail, where_and_when
 from service.mutations.guards import (
     lock_other_user,
     requested_plan,
@@ -22,7 +24,7 @@ from service.mutations.guards import (
 )
 from service.payloads import Payload, mutation, result
 from service.types.payload import UserPayload
-from service.user_creation import create_account, password_event
+from service.user_creation import create_account, invite, password_event
 from service.user_input import (
     LANGUAGE,
     USERNAME,
@@ -39,13 +41,14 @@ from service.write import Write, write
 
 @strawberry.input(description="New user")
 class CreateUserInput(AccountInput):
-    """Input of createUser. Without a password the user cannot sign in."""
+    """Input of createUser. Without a password the user cannot sign in until the link of a mail has set one."""
 
     username: str = given("Name to sign in with, unique ignoring case", USERNAME)
     password: str | None = optional("Password; without one the user cannot sign in", PASSWORD)
     language: str | None = given("Language, a BCP 47 tag", LANGUAGE, default="en")
     send_email: bool | None = given(
-        "Indicates whether the user gets an email about the account; true is not supported yet", default=False
+        "Indicates whether the user gets an email about the account; without a password it has a link to set one",
+        default=False,
     )
     idempotency_key: str | None = optional(
         "A repeated request with this key within 24 hours returns the same user; another input is rejected",
@@ -90,14 +93,17 @@ class DeleteUserPayload(Payload):
 async def create_user(info: Info, input: CreateUserInput) -> UserPayload:
     """Create a user."""
     resources = info.context.resources
-    if input.send_email:
-        raise ApiError(ApiErrorCode.FEATURE_DISABLED, "This service does not send email yet.")
     given_columns = user_columns(resources, input, info.problems)
     columns = {name: value for name, value in given_columns.items() if value is not None}
     password_hash = await hashed_password(resources, input.password, password_words(columns), info.problems, "password")
     async with write(info, "user.create") as change:
         if input.password:
             change.require_lasting_key("set passwords", "password")
+        elif input.send_email:
+            # SECURITY: the person who opens the mail sets a password
+            change.require_lasting_key("invite users", "sendEmail")
+        if input.send_email and not columns.get("email") and not change.problems.has("email"):
+            change.problems.add(ErrorCode.REQUIRED, "email is required to send an email.", "email")
         await check_taken(change.run, columns, change.problems)
         role_id = await requested_role(change, input)
         if role_id is not None:
@@ -108,6 +114,11 @@ async def create_user(info: Info, input: CreateUserInput) -> UserPayload:
             if plan is not None:
                 columns = {"tier": plan.tier, **columns, "plan_id": plan.id}
         user = await create_account(change, columns, password_hash=password_hash)
+        if input.send_email and password_hash is None:
+            await invite(change, user)
+        elif input.send_email:
+            address = public_address(resources.settings)
+            await send_mail(change, Template.ACCOUNT_CREATED, user, url=f"{address}/")
         change.created(user, **password_event(password_hash))
     return UserPayload(user=user)
 
@@ -131,7 +142,7 @@ async def update_user(info: Info, input: UpdateUserInput) -> UserPayload:
         extra: dict[str, tuple[Any, Any]] = {}
         if input.password is not UNSET:
             await require_password_of(change, user, "password", password_hash)
-            if await replace_password(change, user.id, password_hash):
+            if await replace_password(change, user, password_hash):
                 extra["password"] = (REDACTED, REDACTED)
         changed = await change.run("update_user", id=user.id, changes=columns)
         change.updated(user, changed, **extra)
@@ -216,14 +227,16 @@ async def require_password_of(change: Write, user: Any, field: str, password_has
         await require_other_root(change, user, field)
 
 
-async def replace_password(change: Write, user_id: str, password_hash: str | None, keep: str | None = None) -> bool:
-    """Set or remove a password, and end the user's sessions except the one to keep.
+async def replace_password(change: Write, user: Any, password_hash: str | None, keep: str | None = None) -> bool:
+    """Set or remove a password, end the user's sessions except the one to keep, and send the user a mail (ASVS 6.3.7).
 
     Return False if there was no password to remove.
     """
     if password_hash is not None:
-        await change.run("set_password", user_id=user_id, password_hash=password_hash)
-    elif await change.run("remove_password", user_id=user_id) is None:
+        await change.run("set_password", user_id=user.id, password_hash=password_hash)
+    elif await change.run("remove_password", user_id=user.id) is None:
         return False
-    await change.run("end_sessions_by_user", user_id=user_id, keep=keep)
+    await change.run("end_sessions_by_user", user_id=user.id, keep=keep)
+    own = user.id == change.actor.user_id
+    await send_mail(change, Template.PASSWORD_CHANGED, user, **where_and_when(change, own=own))
     return True

@@ -50,15 +50,26 @@ WHERE api_keys.user_id = :user_id AND fold(api_keys.name) = fold(:name) AND NOT 
 RETURNING api_keys.*;
 
 -- name: delete_expired_api_key_secrets :many
--- Delete old secrets of rotated keys after their grace period
-DELETE FROM api_key_secrets WHERE NOT in_force(api_key_secrets.expires_at) RETURNING api_key_secrets.api_key_id;
+-- Delete some of the old secrets of rotated keys after their grace period
+DELETE FROM api_key_secrets
+WHERE
+  api_key_secrets.hash IN (
+    SELECT expired.hash FROM api_key_secrets AS expired
+    WHERE expired.expires_at <= now()
+    LIMIT :most
+    FOR UPDATE SKIP LOCKED
+  )
+RETURNING api_key_secrets.api_key_id;
 
 -- name: delete_expired_api_keys :many
 -- Delete some of the keys that expired 30 days ago
 DELETE FROM api_keys
 WHERE
   api_keys.id IN (
-    SELECT expired.id FROM api_keys AS expired WHERE expired.expires_at < now() - interval '30 days' LIMIT 1000
+    SELECT expired.id FROM api_keys AS expired
+    WHERE expired.expires_at < now() - interval '30 days'
+    LIMIT :most
+    FOR UPDATE SKIP LOCKED
   )
 RETURNING api_keys.id;
 

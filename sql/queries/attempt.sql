@@ -5,6 +5,18 @@ SELECT count_attempts(
   CAST(:longest AS float8[])
 );
 
+-- name: delete_old_attempts :many
+-- Delete some of the attempts that were not counted for a day, and block no client
+DELETE FROM attempts
+WHERE
+  attempts.key IN (
+    SELECT old.key FROM attempts AS old
+    WHERE old.counted_at < now() - interval '1 day' AND coalesce(old.blocked_until, '-infinity') < now()
+    LIMIT :most
+    FOR UPDATE SKIP LOCKED
+  )
+RETURNING attempts.counted_at;
+
 -- name: forget_attempts :exec
 -- Forget the attempts of some keys, and one attempt of others, after a success
 WITH forgotten AS (

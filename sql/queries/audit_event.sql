@@ -1,3 +1,7 @@
+-- name: apply_audit_retention :value
+-- Delete some of the events of the months before the last `months` whole ones; the number of deleted events
+SELECT delete_audit_events(:months, :most);
+
 -- name: audit_events_by_id :many AuditEvent
 -- Events by id
 SELECT audit_events.id AS key, audit_events.* FROM audit_events WHERE audit_events.id = ANY(CAST(:keys AS uuid[]));

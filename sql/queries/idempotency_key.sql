@@ -16,9 +16,15 @@ WHERE
   AND idempotency_keys.key_hash = :key_hash;
 
 -- name: delete_old_idempotency_keys :many
--- Delete keys after a day
+-- Delete some of the keys after a day
 DELETE FROM idempotency_keys
-WHERE idempotency_keys.created_at < now() - interval '24 hours'
+WHERE
+  (idempotency_keys.actor_id, idempotency_keys.operation, idempotency_keys.key_hash) IN (
+    SELECT old.actor_id, old.operation, old.key_hash FROM idempotency_keys AS old
+    WHERE old.created_at < now() - interval '24 hours'
+    LIMIT :most
+    FOR UPDATE SKIP LOCKED
+  )
 RETURNING idempotency_keys.created_at;
 
 -- name: idempotency_key :one

@@ -12,6 +12,18 @@ RETURNING one_time_tokens.user_id, one_time_tokens.data;
 INSERT INTO one_time_tokens (hash, purpose, user_id, data, expires_at)
 VALUES (:hash, :purpose, :user_id, CAST(:data AS jsonb), now() + make_interval(secs => :lifetime));
 
+-- name: delete_expired_tokens :many
+-- Delete some of the tokens that expired
+DELETE FROM one_time_tokens
+WHERE
+  one_time_tokens.hash IN (
+    SELECT expired.hash FROM one_time_tokens AS expired
+    WHERE expired.expires_at <= now()
+    LIMIT :most
+    FOR UPDATE SKIP LOCKED
+  )
+RETURNING one_time_tokens.purpose;
+
 -- name: delete_tokens_by_user :many
 -- Delete the tokens of a user for some purposes
 DELETE FROM one_time_tokens

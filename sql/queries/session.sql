@@ -21,12 +21,26 @@ SELECT created.* FROM created;
 
 -- name: delete_dead_sessions :many
 -- Delete some of the sessions that ended or expired 30 days ago
+WITH expired AS (
+  SELECT sessions.id FROM sessions
+  WHERE sessions.expires_at < now() - interval '30 days'
+  LIMIT :most
+  FOR UPDATE SKIP LOCKED
+),
+
+ended AS (
+  SELECT sessions.id FROM sessions
+  WHERE sessions.ended_at < now() - interval '30 days'
+  LIMIT :most
+  FOR UPDATE SKIP LOCKED
+)
+
 DELETE FROM sessions
 WHERE
   sessions.id IN (
-    (SELECT expired.id FROM sessions AS expired WHERE expired.expires_at < now() - interval '30 days' LIMIT 5000)
+    SELECT expired.id FROM expired
     UNION
-    (SELECT ended.id FROM sessions AS ended WHERE ended.ended_at < now() - interval '30 days' LIMIT 5000)
+    SELECT ended.id FROM ended
   )
 RETURNING sessions.id;
 

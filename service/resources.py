@@ -13,7 +13,7 @@ import structlog
 from service.access.actor import system_actor
 from service.context import Resources
 from service.credentials.encryption import Encryption, keys_of
-from service.credentials.passwords import PasswordHasher, PasswordPolicy, password_problems
+from service.credentials.passwords import PasswordHasher, PasswordPolicy, cores, password_problems
 from service.database import statements
 from service.database.connection import Database
 from service.database.servers import ANSWER_SECONDS, LOST
@@ -21,6 +21,7 @@ from service.devices import device_name
 from service.identifiers import UsernamePolicy
 from service.settings import Settings
 from service.write import write_as
+from service.write_limits import WriteLimits
 
 CLEAN_UP_SECONDS = 600
 # Statements that delete what is no longer valid, each with the name of what it deletes in its event
@@ -68,12 +69,18 @@ async def opened(settings: Settings, url: str) -> AsyncIterator[Resources]:
     # The first connection for the first request. Without a server, the worker responds with 503 until there is one.
     with suppress(asyncpg.PostgresError, *LOST):
         await database.read("ping")
-    hasher = PasswordHasher(settings.hash_threads, settings.hash_queue)
+    hasher = PasswordHasher(settings.hash_threads or max(1, cores() // settings.workers), settings.hash_queue)
     _warm_up(password_policy(settings))
     cleaner = asyncio.create_task(_clean_up_regularly(database))
     try:
         yield Resources(
-            settings, database, hasher, encryption_of(settings), username_policy(settings), password_policy(settings)
+            settings,
+            database,
+            hasher,
+            encryption_of(settings),
+            username_policy(settings),
+            password_policy(settings),
+            WriteLimits(settings.writes_per_hour),
         )
     finally:
         cleaner.cancel()
@@ -106,4 +113,5 @@ async def clean_up(database: Database) -> None:
         async with write_as(system_actor("job:clean-up"), database, "service.clean-up") as change:
             change.removed(**{name: len(await change.run(statement))})
     async with database.transaction() as transaction:
+        await transaction.run("delete_forgotten_attempts")
         await transaction.run("delete_old_idempotency_keys")  # not data of users, so without an event

@@ -70,11 +70,11 @@ class HashQueue:
 
     def close(self) -> None:
         """Stop the threads after their current calls, and cancel the calls that wait."""
-        self._pool.shutdown(cancel_futures=True)
         for turns in self._waiting.values():
             for turn in turns:
                 turn.cancel()
         self._waiting.clear()
+        self._pool.shutdown(cancel_futures=True)
 
     def _done(self, loop: asyncio.AbstractEventLoop, thread: int, _call: object) -> None:
         """Release the place of a call, in the thread of the event loop."""
@@ -97,7 +97,7 @@ class HashQueue:
         try:
             await turn
         except BaseException:
-            if turn in turns:
+            if turn in self._waiting.get(client, ()):
                 self._remove(client, turn)
             elif turn.done() and not turn.cancelled() and turn.exception() is None:
                 self._leave()  # it was its turn at the moment when the caller was cancelled

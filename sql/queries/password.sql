@@ -10,28 +10,6 @@ FOR NO KEY UPDATE;
 -- The hash of a user's password, locked until the transaction ends
 SELECT credentials.password_hash FROM credentials WHERE credentials.user_id = :user_id FOR UPDATE;
 
--- name: login_candidate :one
--- The user of an id, an email address, or a username, with the hash of the password; the other two are null
-SELECT
-  users.id,
-  users.username,
-  users.email,
-  users.first_name,
-  users.last_name,
-  users.display_name,
-  users.role_id,
-  users.suspended_at,
-  roles.permissions AS role_permissions,
-  credentials.password_hash,
-  is_suspended(users.suspended_at, users.suspended_until) AS suspended
-FROM users
-INNER JOIN roles ON users.role_id = roles.id
-LEFT JOIN credentials ON users.id = credentials.user_id
-WHERE
-  users.id = CAST(:id AS uuid)
-  OR fold(users.email) = fold(:email)
-  OR fold(users.username) = fold(:username);
-
 -- name: login_by_name :one
 -- What a login by an email address or a username needs; the other is null. `trusted`: signed in before from the network
 SELECT
@@ -56,6 +34,28 @@ SELECT
 FROM users
 LEFT JOIN credentials ON users.id = credentials.user_id
 WHERE fold(users.email) = fold(:email) OR fold(users.username) = fold(:username);
+
+-- name: login_candidate :one
+-- The user of an id, an email address, or a username, with the hash of the password; the other two are null
+SELECT
+  users.id,
+  users.username,
+  users.email,
+  users.first_name,
+  users.last_name,
+  users.display_name,
+  users.role_id,
+  users.suspended_at,
+  roles.permissions AS role_permissions,
+  credentials.password_hash,
+  is_suspended(users.suspended_at, users.suspended_until) AS suspended
+FROM users
+INNER JOIN roles ON users.role_id = roles.id
+LEFT JOIN credentials ON users.id = credentials.user_id
+WHERE
+  users.id = CAST(:id AS uuid)
+  OR fold(users.email) = fold(:email)
+  OR fold(users.username) = fold(:username);
 
 -- name: passwords_by_user :many
 -- When each user set the password; no row for users without one

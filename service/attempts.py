@@ -1,6 +1,6 @@
 """Limits on attempts to prove something, such as a password, a code, or a token; all workers share them.
 
-    attempt = await begin_attempt(context, LOGIN, account=person_id, trusted=True)
+    attempt = await begin_attempt(context, PASSWORD, account=person_id)
     if not await hasher.verify(...):
         raise reject(...)                  # the attempt stays counted
     ...
@@ -10,41 +10,46 @@ An attempt is counted before the proof is verified, in a transaction of its own:
 the limit (CVE-2024-4629), and the rollback of the request does not undo it (CVE-2026-35597). Each alias and each
 operation of a batch counts.
 
-Three keys are counted: the account as seen from the client, the client, and the account. The client is the session, or
-the address of a caller without one. SECURITY: a wrong password from elsewhere must not lock out the owner (ASVS
-6.1.1): the third key, which stops an attack from many addresses, is not counted for `trusted` clients, such as
-addresses where the owner has signed in before.
+Three keys are counted: the account as seen from the client, the client, and the account. The client is the session for
+attempts on the caller's own account, else the address. SECURITY: a wrong password from elsewhere must not lock out the
+owner (ASVS 6.1.1): the third key, which stops an attack from many addresses, is not counted for the owner's session,
+and for `trusted` clients, such as addresses where the owner has signed in before.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import ipaddress
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 from service.context import Context
+from service.credentials.hash_queue import client_gone
+from service.database.connection import Database
 from service.errors import ApiError, ApiErrorCode
+from service.networks import customer_network
 
 Run: TypeAlias = Callable[..., Awaitable[Any]]
-IPV6_NETWORK = 64  # bits: what a provider gives to one customer
+HOUR, DAY = 3_600.0, 86_400.0
+TOO_MANY = "There were too many attempts. Try again later."
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
     """After `most` attempts the next must wait for `wait` seconds, then twice as long each time, up to `longest`.
 
-    The attempts are forgotten after `period` seconds without one.
+    `most` attempts are forgotten in `period` seconds, one after the other.
     """
 
     most: int
     wait: float
-    longest: float = 900.0
-    period: float = 3_600.0
+    longest: float
+    period: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +62,42 @@ class Operation:
     account: Limit
 
 
+# SECURITY: at most 100 failures in a row for a password (NIST SP 800-63B-4, section 3.2.2). The wait grows to two days:
+# in 30 days an account allows 10 + 12 + 14 failures from one address, and 20 + 12 + 14 from all addresses where the
+# owner has not signed in, by each of its two names
+_GUESSES = Limit(10, wait=60, longest=2 * DAY, period=30 * DAY)
+_GUESSES_FROM_ALL = Limit(20, wait=60, longest=2 * DAY, period=30 * DAY)
+_MANY = Limit(100, wait=10, longest=900, period=HOUR)
+_SOME = Limit(30, wait=10, longest=900, period=HOUR)
+_FEW = Limit(10, wait=60, longest=HOUR, period=HOUR)
+_MAILS = Limit(5, wait=300, longest=HOUR, period=HOUR)
+
+LOGIN = Operation("login", pair=_GUESSES, client=_MANY, account=_GUESSES_FROM_ALL)
+PASSWORD = Operation("password", pair=_GUESSES, client=_MANY, account=_GUESSES_FROM_ALL)
+REGISTER = Operation("register", pair=_MAILS, client=_FEW, account=_MAILS)
+RESET = Operation("reset", pair=_MAILS, client=_SOME, account=_MAILS)
+TOKEN = Operation("token", pair=_SOME, client=_SOME, account=_SOME)
+TWO_FACTOR = Operation("two-factor", pair=_GUESSES, client=_MANY, account=_GUESSES_FROM_ALL)
+
+
 class Attempt:
     """One attempt that may go on."""
 
-    def __init__(self, own: list[bytes], client: bytes) -> None:
+    def __init__(self, own: list[bytes], client: bytes, limit: Limit) -> None:
         self._own = own
         self._client = client
+        self._limit = limit
 
     async def succeeded(self, run: Run) -> None:
         """Forget the attempts for the account. SECURITY: of the client's other attempts only this one is forgotten."""
-        await run("forget_attempts", forgotten=self._own, reduced=[self._client])
+        limit = self._limit
+        await run(
+            "forget_attempts",
+            forgotten=self._own,
+            reduced=self._client,
+            most=limit.most,
+            seconds=limit.period / limit.most,
+        )
 
 
 async def begin_attempt(
@@ -76,43 +107,90 @@ async def begin_attempt(
 
     `account` names the account that is attempted, also one that does not exist: its id, or what was entered for it.
     """
-    name, client = operation.name, _client(context)
-    limits = {_key(name, "client", client): operation.client}
+    client, limits = _limits(context, operation, account, trusted=trusted)
+    return await _begin(context, limits, client)
+
+
+@asynccontextmanager
+async def attempt_in_turn(
+    context: Context, operation: Operation, *, account: str, trusted: bool = False
+) -> AsyncIterator[Attempt]:
+    """Begin an attempt as `begin_attempt` does, when only few others are in progress for the same keys.
+
+    Otherwise parallel attempts that will succeed would be limited, because each counts until then.
+    """
+    client, limits = _limits(context, operation, account, trusted=trusted)
+    resources = context.resources
+    progress = _in_progress.setdefault(resources.database, InProgress())
+    # All workers together stay below the limit
+    share = resources.settings.workers + 1
+    async with AsyncExitStack() as stack:
+        for key, limit in limits.items():
+            most = max(1, limit.most // share)
+            await stack.enter_async_context(progress.one(key, most, resources.settings.hash_queue))
+        if await context.request.is_gone():
+            raise client_gone()
+        yield await _begin(context, limits, client)
+
+
+class InProgress:
+    """The attempts of this worker that are in progress, and those that wait for them, by key."""
+
+    def __init__(self) -> None:
+        self._places: dict[bytes, tuple[asyncio.Semaphore, list[None]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @asynccontextmanager
+    async def one(self, key: bytes, most: int, waiting: int) -> AsyncIterator[None]:
+        """Wait until fewer than `most` attempts are in progress, and be one of them. RATE_LIMITED if `waiting` wait."""
+        places, users = self._places.setdefault(key, (asyncio.Semaphore(most), []))
+        if len(users) >= most + waiting:
+            raise ApiError(ApiErrorCode.RATE_LIMITED, TOO_MANY, retryAfter=1)
+        users.append(None)
+        try:
+            async with places:
+                yield
+        finally:
+            users.pop()
+            if not users:
+                del self._places[key]
+
+
+_in_progress: WeakKeyDictionary[Database, InProgress] = WeakKeyDictionary()
+
+
+def _limits(
+    context: Context, operation: Operation, account: str | None, *, trusted: bool
+) -> tuple[bytes, dict[bytes, Limit]]:
+    """Return the key of the client, and the limit of each key in ascending order."""
+    name, actor = operation.name, context.actor
+    own = account is not None and account == actor.user_id
+    client = f"{actor.credential}" if own else customer_network(context.request.ip) or "unknown"
+    client_key = _key(name, "client", client)
+    limits = {client_key: operation.client}
     if account is not None:
         limits[_key(name, "pair", account, client)] = operation.pair
-        if not trusted:
+        if not (own or trusted):
             limits[_key(name, "account", account)] = operation.account
-    keys = sorted(limits)
-    count = partial(
-        _count,
-        context,
-        keys=keys,
-        most=[limits[key].most for key in keys],
-        period=[limits[key].period for key in keys],
-        wait=[limits[key].wait for key in keys],
-        longest=[limits[key].longest for key in keys],
-    )
-    # A task of its own: it is counted even if the client closes the connection
+    return client_key, dict(sorted(limits.items()))
+
+
+async def _begin(context: Context, limits: dict[bytes, Limit], client: bytes) -> Attempt:
+    columns: Iterable[str] = ("most", "period", "wait", "longest")
+    given = {column: [getattr(limit, column) for limit in limits.values()] for column in columns}
+    count = partial(_count, context, keys=list(limits), **given)
+    # A task of its own: it is counted even if the request is ended meanwhile
     seconds = await asyncio.shield(asyncio.create_task(count()))
     if seconds > 0:
-        message = "There were too many attempts. Try again later."
-        raise ApiError(ApiErrorCode.RATE_LIMITED, message, retryAfter=math.ceil(seconds))
-    return Attempt([key for key in keys if key != _key(name, "client", client)], _key(name, "client", client))
+        raise ApiError(ApiErrorCode.RATE_LIMITED, TOO_MANY, retryAfter=math.ceil(seconds))
+    return Attempt([key for key in limits if key != client], client, limits[client])
 
 
 async def _count(context: Context, **parameters: Any) -> float:
     async with context.resources.database.transaction() as transaction:
         return float(await transaction.run("count_attempts", **parameters))
-
-
-def _client(context: Context) -> str:
-    """Return what stands for the client: the session, or the address; of IPv6 the network of a customer."""
-    if context.actor.session_id is not None:
-        return f"session {context.actor.session_id}"
-    address = context.request.ip
-    if address is not None and ":" in address:
-        return str(ipaddress.ip_network(f"{address}/{IPV6_NETWORK}", strict=False))
-    return address or "unknown"
 
 
 def _key(*parts: str) -> bytes:

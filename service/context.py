@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,16 +18,25 @@ from service.errors import Problems
 from service.identifiers import UsernamePolicy
 from service.operations.cost import Budget
 from service.settings import Settings
+from service.write_limits import WriteLimits
+
+
+async def _never() -> bool:
+    return False
 
 
 @dataclass(slots=True)
 class Request:
-    """What the service records of an HTTP request; `secure` says whether it came by https."""
+    """What the service records of an HTTP request; `secure` says whether it came by https.
+
+    `is_gone` returns whether the client has closed the connection.
+    """
 
     id: str
     ip: str | None = None
     user_agent: str | None = None
     secure: bool = False
+    is_gone: Callable[[], Awaitable[bool]] = _never
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,7 @@ class Resources:
     encryption: Encryption
     usernames: UsernamePolicy
     passwords: PasswordPolicy
+    writes: WriteLimits
     mail_stored: asyncio.Event = field(default_factory=asyncio.Event)
 
 

@@ -51,6 +51,11 @@ class UsernamePolicy:
     reserved: frozenset[str] = RESERVED
 
 
+def fold(text: str) -> str:
+    """Return the form in which names are compared, as the function `fold` of the database does."""
+    return unicodedata.normalize("NFKC", text).replace("\u0130", "i\u0307").lower().replace("\u03c2", "\u03c3")
+
+
 def username_problems(username: str, policy: UsernamePolicy, *field: str) -> list[Problem]:
     """Return why a username is rejected, or nothing. The database says whether it is taken."""
     if not username:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 MAPPED_PREFIX = 96  # ::ffff:0:0/96 are the IPv4 addresses
+CUSTOMER_PREFIX = 64  # of IPv6
 
 
 def canonical_networks(networks: Iterable[str]) -> list[str]:
@@ -35,3 +36,13 @@ def _is_within(network: Network, allowed: Sequence[Network]) -> bool:
         network.version == outer.version and network.subnet_of(outer)  # type: ignore[arg-type]
         for outer in allowed
     )
+
+
+def customer_network(address: str | None) -> str | None:
+    """Return what stands for a client: the IPv4 address, or the IPv6 network that a provider gives to one customer.
+
+    SECURITY: a customer could otherwise use another IPv6 address for each attempt.
+    """
+    if address is None or ":" not in address:
+        return address
+    return str(ipaddress.ip_network(f"{address}/{CUSTOMER_PREFIX}", strict=False))

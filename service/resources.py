@@ -11,7 +11,7 @@ import asyncpg
 from service.clean_up import clean_up_regularly
 from service.context import Resources
 from service.credentials.encryption import Encryption, keys_of
-from service.credentials.passwords import PasswordHasher, PasswordPolicy, password_problems
+from service.credentials.passwords import PasswordHasher, PasswordPolicy, cores, password_problems
 from service.database import statements
 from service.database.connection import Database
 from service.database.servers import ANSWER_SECONDS, LOST
@@ -21,6 +21,7 @@ from service.mail.message import Sender
 from service.mail.sender import MailSender
 from service.settings import Settings
 from service.smtp_url import smtp_server
+from service.write_limits import WriteLimits
 
 
 def database_of(settings: Settings, url: str, *, answer_seconds: float = ANSWER_SECONDS) -> Database:
@@ -73,10 +74,18 @@ async def opened(settings: Settings, url: str) -> AsyncIterator[Resources]:
     # The first connection for the first request. Without a server, the worker responds with 503 until there is one.
     with suppress(asyncpg.PostgresError, *LOST):
         await database.read("ping")
-    hasher = PasswordHasher(settings.hash_threads, settings.hash_queue)
+    hasher = PasswordHasher(settings.hash_threads or max(1, cores() // settings.workers), settings.hash_queue)
     _warm_up(password_policy(settings))
     encryption = encryption_of(settings)
-    resources = Resources(settings, database, hasher, encryption, username_policy(settings), password_policy(settings))
+    resources = Resources(
+        settings,
+        database,
+        hasher,
+        encryption,
+        username_policy(settings),
+        password_policy(settings),
+        WriteLimits(settings.writes_per_hour),
+    )
     cleaner = asyncio.create_task(clean_up_regularly(database, settings.audit_retention_months))
     sender = mail_sender(resources)
     if sender is not None:

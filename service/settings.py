@@ -59,7 +59,12 @@ class Settings(BaseSettings):
     graphiql: Annotated[bool, Field(description="Serve GraphiQL to browsers at /graphql")] = True
     hash_queue: Annotated[int, Field(ge=1, description="Password hashes that may wait; more are rejected")] = 512
     hash_threads: Annotated[
-        int | None, Field(ge=1, le=64, description="Threads that hash passwords; default: number of cores - 1")
+        int | None,
+        Field(
+            ge=1,
+            le=64,
+            description="Threads that hash passwords, per worker, at low priority; default: number of cores / workers",
+        ),
     ] = None
     host: Annotated[str, Field(min_length=1, description="Address to listen on")] = "127.0.0.1"
     introspection: Annotated[bool, Field(description="Answer introspection queries")] = True
@@ -126,6 +131,14 @@ class Settings(BaseSettings):
         str, Field(description="Regular expression for the whole username; @ is never allowed")
     ] = "[A-Za-z0-9_]+"
     workers: Annotated[int, Field(ge=1, le=64, description="Number of worker processes")] = 1
+    writes_per_hour: Annotated[
+        int,
+        Field(
+            ge=60,
+            description="Changes that one account may make in an hour, per worker; ten times as many with admin "
+            "permissions",
+        ),
+    ] = 3_600
     writers: Annotated[int, Field(ge=1, le=64, description="Connections for writes, per worker")] = 8
 
     @field_validator("database_url")

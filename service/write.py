@@ -20,18 +20,19 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any
 
+import orjson
+
 from service.access.actor import Actor, expand
 from service.access.authenticate import ACTOR, actor_of
 from service.access.authorize import Verdict, exceeding, require_still
 from service.access.rules import OPEN, Rule
-from service.audit import Changes, created, deleted, updated
-from service.compiler.kinds import ENTITIES
+from service.audit import NO_TARGET, Changes, Target, created, deleted, event_columns, target_of, updated
 from service.context import Context, Info, Request
 from service.database.connection import Database
 from service.database.constraints import rejected_constraints
-from service.database.rows import Row
 from service.database.transaction import Transaction
 from service.errors import ApiError, ApiErrorCode, ErrorCode, MutationRejected, Problems, reject
+from service.write_limits import BYTES_PER_WRITE
 
 
 class Write:
@@ -48,7 +49,7 @@ class Write:
         self._event = event
         self._transaction = transaction
         self._request = request
-        self._target: Row | None = None
+        self._target = NO_TARGET
         self._changes: Changes = {}
         self._described = False
         self._changing = False
@@ -67,6 +68,11 @@ class Write:
     def attach(self, context: Context, rule: Rule) -> None:
         """Connect the write to an operation, and to the rule of its mutation."""
         self._context, self.rule = context, rule
+
+    @property
+    def event_size(self) -> int:
+        """About how many bytes the changes of the event have."""
+        return len(orjson.dumps(self._changes, default=str))
 
     # Statements
 
@@ -217,11 +223,19 @@ class Write:
         """State that there was nothing to change, so that there is no event."""
         self._described = True
 
+    def denied(self, user_id: str | None, reason: str) -> None:
+        """Describe a denied attempt on the account of a user, or on one that does not exist."""
+        self._describe(None, {"reason": {"old": None, "new": reason}})
+        if user_id is not None:
+            self._target = Target("User", user_id, user_id)
+
     def _describe(self, row: Any, changes: Changes) -> None:
         if self._described:
             raise RuntimeError(f"{self._event}: a write has exactly one event")
         self._described = True
-        self._target, self._changes = row, changes
+        self._changes = changes
+        if row is not None:
+            self._target = target_of(row)
         self.target_id = None if row is None else row.id
 
     async def finish(self) -> None:
@@ -230,26 +244,11 @@ class Write:
             raise RuntimeError(f"{self._event}: the write did not describe its change")
         self.problems.raise_if_any()
         if self._changes:
-            await self._run_with_authority("create_audit_event", self._columns_of_event(), ended=self._ends_credential)
+            columns = event_columns(self._event, self.actor, self._request, self._target, self._changes)
+            await self._run_with_authority("create_audit_event", columns, ended=self._ends_credential)
         elif self.actor.token_hash is not None:
             row = await self._transaction.run(ACTOR, token_hash=self.actor.token_hash)
             self._judge(row, ended=self._ends_credential)
-
-    def _columns_of_event(self) -> dict[str, Any]:
-        target, request = self._target, self._request
-        owner_columns = () if target is None else ENTITIES[type(target).__name__].ownership.columns
-        return {
-            "event": self._event,
-            "actor_id": self.actor.user_id,
-            "impersonator_id": self.actor.impersonator_id,
-            "credential": self.actor.credential,
-            "target_type": None if target is None else type(target).__name__,
-            "target_id": None if target is None else target.id,
-            "owner_id": None if target is None or not owner_columns else target[owner_columns[0]],
-            "changes": self._changes,
-            "ip": None if request is None else request.ip,
-            "request_id": None if request is None else request.id,
-        }
 
 
 @asynccontextmanager
@@ -259,6 +258,9 @@ async def write(info: Info, event: str) -> AsyncIterator[Write]:
     A violated constraint becomes the problem that `errors.CONSTRAINTS` has for it.
     """
     context = info.context
+    user_id, admin = context.actor.user_id, bool(context.actor.authority.admin)
+    if user_id is not None:
+        context.resources.writes.count(user_id, admin=admin)
     # What was read before the locks are held may be outdated
     context.loaders.forget()
     try:
@@ -270,6 +272,8 @@ async def write(info: Info, event: str) -> AsyncIterator[Write]:
                     await info.idempotency.claim(transaction.run, change.actor.user_id)
                 yield change
                 await change.finish()
+                if user_id is not None and change.event_size >= BYTES_PER_WRITE:
+                    context.resources.writes.count(user_id, change.event_size, admin=admin)
                 if info.idempotency is not None and change.target_id is not None:
                     await info.idempotency.complete(transaction.run, change.actor.user_id, change.target_id)
             for action in change.after_commit:

@@ -25,8 +25,7 @@ CREATE TABLE api_keys (
 
 CREATE TABLE attempts (
   key bytea NOT NULL,
-  count integer NOT NULL,
-  counted_at timestamp with time zone NOT NULL,
+  forgotten_at timestamp with time zone NOT NULL,
   blocked_until timestamp with time zone,
   CONSTRAINT attempts_pkey PRIMARY KEY (key)
 ) WITH (fillfactor=70);
@@ -259,7 +258,7 @@ CREATE UNIQUE INDEX api_keys_name_key ON api_keys USING btree (user_id, fold(nam
 
 CREATE INDEX api_keys_user_id_idx ON api_keys USING btree (user_id, id);
 
-CREATE INDEX attempts_counted_at_idx ON attempts USING btree (counted_at);
+CREATE INDEX attempts_forgotten_at_idx ON attempts USING btree (forgotten_at);
 
 CREATE INDEX audit_events_actor_id_idx ON audit_events USING btree (actor_id, id);
 
@@ -395,37 +394,45 @@ CREATE OR REPLACE FUNCTION count_attempts(keys bytea[], most integer[], period d
  LANGUAGE plpgsql
 AS $function$
 DECLARE
-  moment timestamptz;
+  moment timestamptz := clock_timestamp();
   blocked timestamptz;
 BEGIN
-  INSERT INTO attempts (key, count, counted_at)
-  SELECT given.key, 0, clock_timestamp() FROM unnest(keys) WITH ORDINALITY AS given (key, number) ORDER BY given.number
-  ON CONFLICT (key) DO UPDATE SET count = attempts.count; -- locks the row
+  -- Most attempts of a flood end here, without a write
+  SELECT max(attempts.blocked_until) INTO blocked FROM attempts WHERE attempts.key = ANY(keys);
+  IF blocked > moment THEN
+    RETURN extract(EPOCH FROM blocked - moment);
+  END IF;
+  INSERT INTO attempts (key, forgotten_at)
+  SELECT given.key, moment FROM unnest(keys) WITH ORDINALITY AS given (key, number) ORDER BY given.number
+  ON CONFLICT (key) DO UPDATE SET forgotten_at = attempts.forgotten_at; -- locks the row
   moment := clock_timestamp();
   SELECT max(attempts.blocked_until) INTO blocked FROM attempts WHERE attempts.key = ANY(keys);
   IF blocked > moment THEN
     RETURN extract(EPOCH FROM blocked - moment);
   END IF;
+  -- A crash may lose the last attempts; without this, each would wait for the disk
+  PERFORM set_config('synchronous_commit', 'off', TRUE);
   UPDATE attempts
   SET
-    count = counted.count,
-    counted_at = moment,
+    forgotten_at = counted.forgotten_at,
     blocked_until = CASE
-      WHEN counted.count >= counted.most
+      WHEN counted.number >= counted.most
         THEN moment + make_interval(
-          secs => least(counted.longest, counted.wait * power(2, least(counted.count - counted.most, 30)))
+          secs => least(counted.longest, counted.wait * power(2, least(counted.number - counted.most, 30)))
         )
     END
   FROM (
     SELECT
-      known.key,
-      given.most,
-      given.wait,
-      given.longest,
-      CASE WHEN known.counted_at < moment - make_interval(secs => given.period) THEN 1 ELSE known.count + 1 END AS count
-    FROM attempts AS known
-    INNER JOIN unnest(keys, most, period, wait, longest) AS given (key, most, period, wait, longest)
-      ON known.key = given.key
+      summed.*,
+      round(extract(EPOCH FROM summed.forgotten_at - moment) / (summed.period / summed.most)) AS number
+    FROM (
+      SELECT
+        given.*,
+        greatest(known.forgotten_at, moment) + make_interval(secs => given.period / given.most) AS forgotten_at
+      FROM attempts AS known
+      INNER JOIN unnest(keys, most, period, wait, longest) AS given (key, most, period, wait, longest)
+        ON known.key = given.key
+    ) AS summed
   ) AS counted
   WHERE attempts.key = counted.key;
   RETURN 0;

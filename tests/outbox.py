@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from service.context import Resources
 from service.mail.outbox import Template
 from service.mail.sender import MailSender
 from service.resources import mail_sender
@@ -28,10 +28,7 @@ def settings_for(server: Relay, **url: str) -> Settings:
 
 def sender_for(client: Client, server: Relay, **url: str) -> MailSender:
     """Return a sender, not started, for the outbox of a client that has none."""
-    old = client.resources
-    resources = Resources(
-        settings_for(server, **url), old.database, old.hasher, old.encryption, old.usernames, old.passwords
-    )
+    resources = replace(client.resources, settings=settings_for(server, **url))
     found = mail_sender(resources)
     assert found is not None
     return found

@@ -47,9 +47,9 @@ async def test_what_is_no_longer_valid_is_deleted_and_counted(client: Client, al
         for lifetime in (-1.0, -1.0, 60.0):
             await create_token(transaction.run, Purpose.PASSWORD_RESET, alice.id, lifetime)
     await client.rows(
-        """INSERT INTO attempts (key, count, counted_at, blocked_until) VALUES
-          ('old', 1, $1, NULL), ('old, no longer blocked', 9, $1, now()),
-          ('old, blocked', 9, $1, now() + interval '1 minute'), ('young', 1, now() - interval '23 hours', NULL)""",
+        """INSERT INTO attempts (key, forgotten_at, blocked_until) VALUES
+          ('old', $1, NULL), ('old, no longer blocked', $1, now()),
+          ('old, blocked', $1, now() + interval '1 minute'), ('counted', now() + interval '1 minute', NULL)""",
         OLD,
     )
     await client.rows(
@@ -74,7 +74,7 @@ async def test_what_is_no_longer_valid_is_deleted_and_counted(client: Client, al
         {"mails": {"old": 3, "new": 0}},
     ]
     keys = {row["key"] for row in await client.rows("SELECT key FROM attempts")} - before
-    assert keys == {b"old, blocked", b"young"}
+    assert keys == {b"old, blocked", b"counted"}
     left = [row["recipient"] for row in await client.rows("SELECT recipient FROM mails ORDER BY id")]
     assert left == ["sent today", "waits"]
     assert len(await client.rows("SELECT FROM one_time_tokens")) == 1
@@ -152,7 +152,7 @@ async def test_a_step_that_fails_does_not_keep_the_others_from_running(client: C
 
 
 async def test_a_row_that_is_in_use_is_left_for_the_next_time(client: Client, database_url: str) -> None:
-    await client.rows("INSERT INTO attempts (key, count, counted_at) VALUES ('a', 1, $1), ('b', 1, $1)", OLD)
+    await client.rows("INSERT INTO attempts (key, forgotten_at) VALUES ('a', $1), ('b', $1)", OLD)
     other = await asyncpg.connect(database_url)
     try:
         transaction = other.transaction()
@@ -163,16 +163,16 @@ async def test_a_row_that_is_in_use_is_left_for_the_next_time(client: Client, da
         await transaction.rollback()
     finally:
         await other.close()
-    left = {row["key"] for row in await client.rows("SELECT key FROM attempts WHERE counted_at = $1", OLD)}
+    left = {row["key"] for row in await client.rows("SELECT key FROM attempts WHERE forgotten_at = $1", OLD)}
     assert left == {b"b"}
 
 
 async def test_counted_attempts_are_kept_as_long_as_they_block(client: Client) -> None:
     context = _context(client)
-    limit = Limit(most=1, wait=600)
+    limit = Limit(most=1, wait=600, longest=600, period=3_600)
     operation = Operation("test", pair=limit, client=limit, account=limit)
     await begin_attempt(context, operation, account="alice")
-    await client.rows("UPDATE attempts SET counted_at = now() - interval '2 days'")
+    await client.rows("UPDATE attempts SET forgotten_at = now() - interval '2 days'")
     await clean_up(client.resources.database)
     assert len(await client.rows("SELECT FROM attempts WHERE blocked_until > now()")) == 3
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -63,35 +62,6 @@ async def test_a_removed_role_no_longer_counts_in_the_same_batch(client: Client,
     assert codes(answers) == ["ok", "FORBIDDEN"]
     assert answers[0]["data"] == {"updateUser": {"errors": []}}
     assert await client.rows("SELECT id FROM users WHERE username = 'evil'") == []
-
-
-async def test_a_request_may_contain_three_logins_with_aliases_and_batches(client: Client, alice: Person) -> None:
-    aliases = " ".join(
-        f'l{n}: login(input: {{login: "alice", password: "wrong password"}}) {{ errors {{ code }} }}' for n in range(5)
-    )
-    answer = await client.execute(f"mutation {{ {aliases} }}")
-    wrong = {"errors": [{"code": "WRONG_CREDENTIALS"}]}
-    assert answer["data"] == {"l0": wrong, "l1": wrong, "l2": wrong, "l3": None, "l4": None}
-    limited = {"code": "RATE_LIMITED", "retryAfter": 1}
-    assert [(error["path"], error["extensions"]) for error in answer["errors"]] == [
-        (["l3"], limited),
-        (["l4"], limited),
-    ]
-    assert codes(await batch(client, alice.token, *[WRONG] * 5)) == ["ok", "ok", "ok", "RATE_LIMITED", "RATE_LIMITED"]
-
-
-async def test_one_address_may_fill_only_a_part_of_the_queue(client: Client) -> None:
-    hasher = client.resources.hasher
-    waiting = [asyncio.create_task(hasher.verify(None, "x", "192.0.2.9")) for _ in range(128)]
-    await asyncio.sleep(0)
-    login = {"login": "alice", "password": PASSWORD}
-    document = "mutation ($i: LoginInput!) { login(input: $i) { token } }"
-    assert "errors" not in await client.execute(document, {"i": login})
-    with pytest.raises(Exception, match="from this address"):
-        await asyncio.gather(*(hasher.verify(None, "x", "192.0.2.9") for _ in range(200)))
-    for task in waiting:
-        task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_anonymous_requests_have_a_lower_limit(client: Client, root: Person) -> None:

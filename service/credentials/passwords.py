@@ -7,21 +7,16 @@ characters.
 
 from __future__ import annotations
 
-import asyncio
-import math
 import os
 import re
 import secrets
 import sys
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -29,18 +24,19 @@ from argon2.low_level import Type, hash_secret_raw
 from zxcvbn_rs_py import Entropy, zxcvbn
 
 from service import limits
-from service.errors import ApiError, ApiErrorCode, ErrorCode, Problem
+from service.credentials import foreign_hashes
+from service.credentials.hash_queue import Gone, HashQueue
+from service.errors import ErrorCode, Problem
+from service.networks import customer_network
 from service.parsing import UNSTORABLE
-
-T = TypeVar("T")
 
 MEMORY_KIB: Final = 19456
 TIME_COST: Final = 2
 PARALLELISM: Final = 1
 HASH_BYTES: Final = 32
 SALT_BYTES: Final = 16
-HASHING_NICENESS: Final = 10
-LEAST_SHARE: Final = 64  # calls of one client address that may always wait
+# Hashes with these parameters are verified as they are; all others have the ceilings of `foreign_hashes`
+OWN_PREFIX: Final = f"$argon2id$v=19$m={MEMORY_KIB},t={TIME_COST},p={PARALLELISM}$"
 
 
 def _encoded(password: str) -> bytes:
@@ -48,27 +44,14 @@ def _encoded(password: str) -> bytes:
     return password.encode("utf-8", "surrogatepass")
 
 
-def _yield_to_others() -> None:
-    """Lower the priority of the thread (Linux), so that many logins do not delay other requests."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), HASHING_NICENESS)
-
-
 class PasswordHasher:
-    """Hashes and verifies passwords in a bounded number of threads with a bounded queue.
+    """Hashes and verifies passwords in a bounded number of threads with a bounded queue (see `hash_queue`).
 
-    `threads` is the number of hashes that are computed at once (None: the number of cores minus one), `queue_limit` the
-    number of calls that may wait for a thread. Further calls raise RATE_LIMITED with `retryAfter` in seconds. A hash
-    takes 19 MiB of memory and about 20 ms of one core.
+    `threads` is the number of hashes that are computed at once (None: one for each core of the process), `queue_limit`
+    the number of calls that may wait for a thread. A hash takes 19 MiB of memory and about 20 ms of one core.
     """
 
     def __init__(self, threads: int | None, queue_limit: int) -> None:
-        self._threads = max(1, threads or (os.cpu_count() or 1) - 1)
-        self._places = self._threads + queue_limit
-        self._taken = 0
-        self._callers: Counter[str | None] = Counter()
-        self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="argon2", initializer=_yield_to_others)
         self._argon2 = argon2.PasswordHasher(
             time_cost=TIME_COST,
             memory_cost=MEMORY_KIB,
@@ -78,31 +61,22 @@ class PasswordHasher:
         )
         started = time.perf_counter()
         self._dummy_hash = self._argon2.hash(secrets.token_bytes(HASH_BYTES))
-        self._seconds = time.perf_counter() - started
+        self._queue = HashQueue(threads or cores(), queue_limit, time.perf_counter() - started)
 
     async def hash(self, password: str) -> str:
         """Return the hash to store of a password (PHC string format); it differs at every call."""
-        return await self._run(partial(self._argon2.hash, _encoded(password)))
+        return await self._queue.run(partial(self._argon2.hash, _encoded(password)))
 
-    async def verify(self, stored: str | None, password: str, caller: str | None = None) -> bool:
+    async def verify(
+        self, stored: str | None, password: str, client: str | None = None, is_gone: Gone | None = None
+    ) -> bool:
         """Return whether `stored` is the hash of this password; False, after the same time, if it is None.
 
-        `caller` is the client's address. One address may fill a quarter of the queue.
+        `client` is the client's address: addresses are served in turn. UNAVAILABLE if `is_gone` says so when it is the
+        call's turn.
         """
-        # SECURITY: otherwise one client could keep all others from signing in
-        if caller is not None and self._callers[caller] >= max(LEAST_SHARE, self._places // 4):
-            raise ApiError(
-                ApiErrorCode.RATE_LIMITED,
-                "Too many passwords from this address are being checked. Try again later.",
-                retryAfter=1,
-            )
-        self._callers[caller] += 1
-        try:
-            return await self._run(partial(self._verify, stored, _encoded(password)))
-        finally:
-            self._callers[caller] -= 1
-            if not self._callers[caller]:
-                del self._callers[caller]
+        call = partial(self._verify, stored, _encoded(password))
+        return await self._queue.run(call, customer_network(client), is_gone)
 
     def needs_rehash(self, stored: str) -> bool:
         """Return whether `stored` was made with other parameters and should be replaced at the next login."""
@@ -118,44 +92,32 @@ class PasswordHasher:
         """
         if len(salt) < SALT_BYTES:
             raise ValueError(f"the salt must be at least {SALT_BYTES} bytes")
-        return await self._run(
+        return await self._queue.run(
             partial(hash_secret_raw, data, salt, TIME_COST, MEMORY_KIB, PARALLELISM, HASH_BYTES, Type.ID)
         )
 
     def close(self) -> None:
         """Stop the threads after their current hash, and cancel the calls that wait."""
-        self._pool.shutdown(cancel_futures=True)
+        self._queue.close()
 
     def _verify(self, stored: str | None, password: bytes) -> bool:
+        if stored is not None and not stored.startswith(OWN_PREFIX):
+            matches = foreign_hashes.parse(stored)
+            if matches is not None and matches(password):
+                return True
+            stored = None
         # SECURITY: an account that does not exist takes as long as a wrong password, so that time does not reveal it
         try:
             return self._argon2.verify(stored or self._dummy_hash, password) and stored is not None
         except (InvalidHashError, UnicodeEncodeError, VerificationError):
             return False
 
-    async def _run(self, call: Callable[[], T]) -> T:
-        with self._lock:
-            if self._taken >= self._places:
-                seconds = math.ceil(self._taken / self._threads * self._seconds)
-                raise ApiError(
-                    ApiErrorCode.RATE_LIMITED,
-                    "Too many passwords are being checked. Try again later.",
-                    retryAfter=seconds,
-                )
-            self._taken += 1
-        try:
-            future = self._pool.submit(call)
-        except RuntimeError:
-            self._leave()
-            raise
-        # A cancelled call that still waits releases its place at once. A running hash cannot be stopped: it keeps the
-        # place of its thread until it is done.
-        future.add_done_callback(self._leave)
-        return await asyncio.wrap_future(future)
 
-    def _leave(self, _: object = None) -> None:
-        with self._lock:
-            self._taken -= 1
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

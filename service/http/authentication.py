@@ -48,6 +48,7 @@ def request_of(http: HttpRequest, settings: Settings) -> Request:
         ip=_address(http.host),
         user_agent=_printable(http.header(b"user-agent")),
         secure=by_https or settings.cookie_secure == "always",
+        is_gone=http.is_disconnected,
     )
 
 

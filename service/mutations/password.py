@@ -5,6 +5,8 @@ from __future__ import annotations
 import strawberry
 
 from service.access.rules import Access
+from service.attempts import PASSWORD as PASSWORD_ATTEMPT
+from service.attempts import begin_attempt
 from service.audit import REDACTED
 from service.context import Info
 from service.errors import ApiError, ApiErrorCode, ErrorCode, reject
@@ -52,8 +54,10 @@ async def change_password(info: Info, input: ChangePasswordInput) -> UserPayload
     person = await resources.database.read("login_candidate", id=actor.user_id, email=None, username=None)
     if person is None:
         raise ApiError(ApiErrorCode.UNAUTHENTICATED, "This account no longer exists.")
+    attempt = await begin_attempt(info.context, PASSWORD_ATTEMPT, account=actor.user_id)
     # SECURITY: a stolen session must not be enough to take over the account (ASVS 6.2.3)
-    if not await resources.hasher.verify(person["password_hash"], input.current_password, info.context.request.ip):
+    request = info.context.request
+    if not await resources.hasher.verify(person["password_hash"], input.current_password, request.ip, request.is_gone):
         info.problems.add(ErrorCode.WRONG_CREDENTIALS, "currentPassword is wrong.", "currentPassword")
     password_hash = await hashed_password(
         resources, input.new_password, password_words(person), info.problems, "newPassword"
@@ -65,5 +69,6 @@ async def change_password(info: Info, input: ChangePasswordInput) -> UserPayload
         if stored is None or stored["password_hash"] != person["password_hash"]:
             raise reject(ErrorCode.WRONG_CREDENTIALS, "currentPassword is wrong.", "currentPassword")
         await replace_password(change, user, password_hash, actor.session_id)
+        await attempt.succeeded(change.run)
         change.updated(user, user, password=(REDACTED, REDACTED))
     return UserPayload(user=user)

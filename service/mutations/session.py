@@ -8,18 +8,21 @@ import strawberry
 
 from service import limits
 from service.access.rules import Access, Public
+from service.attempts import LOGIN, Attempt, attempt_in_turn
 from service.context import Info
-from service.errors import ApiError, ApiErrorCode, ErrorCode, reject
-from service.identifiers import email_problems
+from service.errors import ApiError, ApiErrorCode, ErrorCode, MutationRejected, reject
+from service.identifiers import email_problems, fold
 from service.inputs import PASSWORD, UNSET, ExactText, given
+from service.networks import customer_network
 from service.payloads import Payload, mutation, result
+from service.rejections import RATE_LIMITED, SUSPENDED, WRONG, log_rejection, record_rejection, shown_name
 from service.sessions import open_session
 from service.types.session import Session
 from service.types.user import User
 from service.write import Write, write
 
-WRONG = "The login or the password is wrong."
-SUSPENDED = "This account is suspended."
+WRONG_CREDENTIALS = "The login or the password is wrong."
+ACCOUNT_SUSPENDED = "This account is suspended."
 
 
 @strawberry.input(description="Credentials of a user")
@@ -77,24 +80,22 @@ async def login(info: Info, input: LoginInput) -> LoginPayload:
 
     The answer and its time do not tell whether the account exists.
     """
-    context, resources = info.context, info.context.resources
-    # SECURITY: aliases and batches must not allow more attempts (CVE-2026-35401)
-    context.budget.logins += 1
-    if context.budget.logins > limits.LOGINS_PER_REQUEST:
-        message = f"A request may contain {limits.LOGINS_PER_REQUEST} logins."
-        raise ApiError(ApiErrorCode.RATE_LIMITED, message, retryAfter=1)
-    person = await resources.database.read("login_candidate", id=None, **_login_key(input.login))
-    # SECURITY: an unknown login, and a user without a password, take a hash as well, because the time would tell the
-    # difference (ASVS 6.3.8)
-    stored = None if person is None else person["password_hash"]
-    if not await resources.hasher.verify(stored, input.password, context.request.ip) or stored is None:
-        raise reject(ErrorCode.WRONG_CREDENTIALS, WRONG)
-    if person["suspended"]:
-        raise ApiError(ApiErrorCode.USER_SUSPENDED, SUSPENDED)
-    rehashed = await resources.hasher.hash(input.password) if resources.hasher.needs_rehash(stored) else None
-    async with write(info, "session.create") as change:
-        session, token = await _open_session(change, person, rehashed)
-    context.sign_in(change.actor, token)
+    context = info.context
+    key = _login_key(input.login)
+    person = await context.resources.database.read("login_by_name", network=customer_network(context.request.ip), **key)
+    name, trusted = shown_name(person, input.login), person is not None and person["trusted"]
+    try:
+        async with attempt_in_turn(context, LOGIN, account=_account(person, key), trusted=trusted) as attempt:
+            session, token = await _sign_in(info, input, person, attempt)
+    except ApiError as error:
+        if error.code is ApiErrorCode.RATE_LIMITED:
+            log_rejection(context, name, RATE_LIMITED)
+        elif error.code is ApiErrorCode.USER_SUSPENDED:
+            await record_rejection(context, person, name, SUSPENDED)
+        raise
+    except MutationRejected:
+        await record_rejection(context, person, name, WRONG)
+        raise
     user = await context.loaders.one("users_by_id", person["id"])
     return LoginPayload(user=user, session=session, token=token)
 
@@ -107,14 +108,45 @@ def _login_key(login: str) -> dict[str, str | None]:
     return {"email": None, "username": name}
 
 
+def _account(person: Any, key: dict[str, str | None]) -> str:
+    """Return what the attempts of a login are counted for: the account with its password, or the name if it is unknown.
+
+    SECURITY: the username and the email address of an account are counted apart, because one that is blocked by
+    attempts with the other would tell that they belong together. A new password begins with no attempts.
+    """
+    kind = "username" if key["username"] is not None else "email"
+    if person is not None:
+        return f"{kind} {person['id']} {person['password_changed_at']}"
+    return f"unknown {kind} {fold(key[kind] or '')}"
+
+
+async def _sign_in(info: Info, input: LoginInput, person: Any, attempt: Attempt) -> tuple[Any, str]:
+    """Return a new session and its token, if the password is right."""
+    context, hasher = info.context, info.context.resources.hasher
+    # SECURITY: an unknown login, and a user without a password, take a hash as well, because the time would tell the
+    # difference (ASVS 6.3.8)
+    stored = None if person is None else person["password_hash"]
+    request = context.request
+    if not await hasher.verify(stored, input.password, request.ip, request.is_gone) or stored is None:
+        raise reject(ErrorCode.WRONG_CREDENTIALS, WRONG_CREDENTIALS)
+    if person["suspended"]:
+        raise ApiError(ApiErrorCode.USER_SUSPENDED, ACCOUNT_SUSPENDED)
+    rehashed = await hasher.hash(input.password) if hasher.needs_rehash(stored) else None
+    async with write(info, "session.create") as change:
+        session, token = await _open_session(change, person, rehashed)
+        await attempt.succeeded(change.run)
+    context.sign_in(change.actor, token)
+    return session, token
+
+
 async def _open_session(change: Write, person: Any, rehashed: str | None) -> tuple[Any, str]:
     # The password may have been changed, or the account suspended, during the verification: what counts is the state
     # under the lock
     user = await change.run("lock_login", id=person["id"])
     if user is None or user.password_hash != person["password_hash"]:
-        raise reject(ErrorCode.WRONG_CREDENTIALS, WRONG)
+        raise reject(ErrorCode.WRONG_CREDENTIALS, WRONG_CREDENTIALS)
     if user.suspended_at != person["suspended_at"]:
-        raise ApiError(ApiErrorCode.USER_SUSPENDED, SUSPENDED)
+        raise ApiError(ApiErrorCode.USER_SUSPENDED, ACCOUNT_SUSPENDED)
     if rehashed is not None:
         await change.run("set_password", user_id=user.id, password_hash=rehashed)
     session, token = await open_session(change, user.id)

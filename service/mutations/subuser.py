@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from enum import Enum
 from typing import Any
 
@@ -14,7 +15,7 @@ from service.access.authorize import Verdict
 from service.access.permissions import SERVER
 from service.access.rules import Access
 from service.context import Info
-from service.errors import ErrorCode, reject
+from service.errors import ApiError, ApiErrorCode, ErrorCode, reject
 from service.identifiers import email_problems, generated_username
 from service.inputs import IDEMPOTENCY_KEY, UNSET, Future, Items, given, optional
 from service.mail.outbox import Template, send_mail
@@ -254,6 +255,16 @@ def _granted(change: Write, requested: list[Permission], held: frozenset[str]) -
 
 
 async def _create_user(info: Info, change: Write, email: str) -> Any:
+    viewer = info.context.viewer
+    if viewer.verdict(viewer.rule("Mutation", "createUser")) is not Verdict.ALLOWED:
+        # SECURITY: otherwise the owner of one server could fill the database with accounts
+        await change.run("lock_created_accounts", actor_id=change.actor.user_id)
+        seconds = await change.run(
+            "seconds_until_account", actor_id=change.actor.user_id, before=limits.ACCOUNTS_PER_DAY - 1
+        )
+        if seconds is not None:
+            message = f"You can create {limits.ACCOUNTS_PER_DAY} accounts in a day. Try again later."
+            raise ApiError(ApiErrorCode.RATE_LIMITED, message, retryAfter=max(1, math.ceil(seconds)))
     policy = info.context.resources.usernames
     username = generated_username(email, policy)
     for _ in range(USERNAME_TRIES):

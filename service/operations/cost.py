@@ -68,7 +68,6 @@ class Budget:
     objects: int = 0
     served: int = 0
     introspected: int = 0
-    logins: int = 0
     introspections: Counter[str] = field(default_factory=Counter)
 
 

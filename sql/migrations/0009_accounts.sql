@@ -26,56 +26,63 @@ CREATE INDEX one_time_tokens_user_id_idx ON one_time_tokens (user_id, purpose);
 CREATE INDEX one_time_tokens_expires_at_idx ON one_time_tokens (expires_at);
 
 -- Attempts to prove something, such as a password, by what they are counted for: a hash of an operation and an account,
--- an address, or both. All workers share them.
+-- an address, or both. All workers share them. The number of attempts falls steadily, and is 0 at `forgotten_at`.
 CREATE TABLE attempts (
   key bytea CONSTRAINT attempts_pkey PRIMARY KEY,
-  count integer NOT NULL,
-  counted_at timestamptz NOT NULL,
+  forgotten_at timestamptz NOT NULL,
   blocked_until timestamptz
 ) WITH (fillfactor = 70);
-CREATE INDEX attempts_counted_at_idx ON attempts (counted_at);
+CREATE INDEX attempts_forgotten_at_idx ON attempts (forgotten_at);
 
 -- Counts an attempt for each key, and returns 0; or counts nothing, and returns the seconds until the last of the keys
 -- is no longer blocked. After `most` attempts a key is blocked for `wait` seconds, twice as long after each further
--- one, at most `longest` seconds. A key is forgotten after `period` seconds without an attempt. The keys must be in
--- ascending order, so that two calls do not wait for each other.
+-- one, at most `longest` seconds. `most` attempts are forgotten in `period` seconds, one after the other. The keys must
+-- be in ascending order, so that two calls do not wait for each other.
 CREATE FUNCTION count_attempts(
   keys bytea[], most integer[], period float8[], wait float8[], longest float8[]
 ) RETURNS float8
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
-  moment timestamptz;
+  moment timestamptz := clock_timestamp();
   blocked timestamptz;
 BEGIN
-  INSERT INTO attempts (key, count, counted_at)
-  SELECT given.key, 0, clock_timestamp() FROM unnest(keys) WITH ORDINALITY AS given (key, number) ORDER BY given.number
-  ON CONFLICT (key) DO UPDATE SET count = attempts.count; -- locks the row
+  -- Most attempts of a flood end here, without a write
+  SELECT max(attempts.blocked_until) INTO blocked FROM attempts WHERE attempts.key = ANY(keys);
+  IF blocked > moment THEN
+    RETURN extract(EPOCH FROM blocked - moment);
+  END IF;
+  INSERT INTO attempts (key, forgotten_at)
+  SELECT given.key, moment FROM unnest(keys) WITH ORDINALITY AS given (key, number) ORDER BY given.number
+  ON CONFLICT (key) DO UPDATE SET forgotten_at = attempts.forgotten_at; -- locks the row
   moment := clock_timestamp();
   SELECT max(attempts.blocked_until) INTO blocked FROM attempts WHERE attempts.key = ANY(keys);
   IF blocked > moment THEN
     RETURN extract(EPOCH FROM blocked - moment);
   END IF;
+  -- A crash may lose the last attempts; without this, each would wait for the disk
+  PERFORM set_config('synchronous_commit', 'off', TRUE);
   UPDATE attempts
   SET
-    count = counted.count,
-    counted_at = moment,
+    forgotten_at = counted.forgotten_at,
     blocked_until = CASE
-      WHEN counted.count >= counted.most
+      WHEN counted.number >= counted.most
         THEN moment + make_interval(
-          secs => least(counted.longest, counted.wait * power(2, least(counted.count - counted.most, 30)))
+          secs => least(counted.longest, counted.wait * power(2, least(counted.number - counted.most, 30)))
         )
     END
   FROM (
     SELECT
-      known.key,
-      given.most,
-      given.wait,
-      given.longest,
-      CASE WHEN known.counted_at < moment - make_interval(secs => given.period) THEN 1 ELSE known.count + 1 END AS count
-    FROM attempts AS known
-    INNER JOIN unnest(keys, most, period, wait, longest) AS given (key, most, period, wait, longest)
-      ON known.key = given.key
+      summed.*,
+      round(extract(EPOCH FROM summed.forgotten_at - moment) / (summed.period / summed.most)) AS number
+    FROM (
+      SELECT
+        given.*,
+        greatest(known.forgotten_at, moment) + make_interval(secs => given.period / given.most) AS forgotten_at
+      FROM attempts AS known
+      INNER JOIN unnest(keys, most, period, wait, longest) AS given (key, most, period, wait, longest)
+        ON known.key = given.key
+    ) AS summed
   ) AS counted
   WHERE attempts.key = counted.key;
   RETURN 0;

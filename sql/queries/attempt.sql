@@ -6,23 +6,36 @@ SELECT count_attempts(
 );
 
 -- name: delete_old_attempts :many
--- Delete some of the attempts that were not counted for a day, and block no client
+-- Delete some of the attempts that no longer count
 DELETE FROM attempts
 WHERE
   attempts.key IN (
     SELECT old.key FROM attempts AS old
-    WHERE old.counted_at < now() - interval '1 day' AND coalesce(old.blocked_until, '-infinity') < now()
+    WHERE old.forgotten_at < now() AND (old.blocked_until IS NULL OR old.blocked_until < now())
+    ORDER BY old.key
     LIMIT :most
     FOR UPDATE SKIP LOCKED
   )
-RETURNING attempts.counted_at;
+RETURNING attempts.key;
 
 -- name: forget_attempts :exec
--- Forget the attempts of some keys, and one attempt of others, after a success
-WITH forgotten AS (
-  DELETE FROM attempts WHERE attempts.key = ANY(CAST(:forgotten AS bytea[]))
-)
-
+-- Forget all attempts of some keys, and one of another, which takes `seconds` by itself; locks as count_attempts does
 UPDATE attempts
-SET count = greatest(attempts.count - 1, 0), blocked_until = NULL
-WHERE attempts.key = ANY(CAST(:reduced AS bytea[]));
+SET
+  forgotten_at = CASE
+    WHEN attempts.key = :reduced THEN attempts.forgotten_at - make_interval(secs => :seconds)
+    ELSE now()
+  END,
+  blocked_until = CASE
+    WHEN
+      attempts.key = :reduced
+      AND round(extract(EPOCH FROM attempts.forgotten_at - now()) / CAST(:seconds AS float8)) > :most
+      THEN attempts.blocked_until
+  END
+FROM (
+  SELECT known.key FROM attempts AS known
+  WHERE known.key = ANY(array_append(CAST(:forgotten AS bytea[]), :reduced))
+  ORDER BY known.key
+  FOR UPDATE
+) AS locked
+WHERE attempts.key = locked.key;

@@ -49,3 +49,20 @@ WHERE
     :created_before IS NULL
     OR audit_events.id < uuid_v7_at(CAST(:created_before AS timestamptz) + interval '1 hour')
   );
+
+-- name: lock_created_accounts :exec
+-- Only one transaction at a time creates an account by an actor who may create few
+SELECT pg_advisory_xact_lock(hashtextextended(CAST(:actor_id AS text), 1));
+
+-- name: seconds_until_account :value
+-- The seconds until an actor may create an account again; null if createSubuser made at most `before` in a day
+SELECT extract(EPOCH FROM audit_events.created_at + interval '1 day' - now()) AS seconds
+FROM audit_events
+WHERE
+  audit_events.actor_id = :actor_id
+  AND audit_events.id > uuid_v7_at(now() - interval '25 hours')
+  AND audit_events.created_at > now() - interval '1 day'
+  AND audit_events.event = 'subuser.create'
+  AND audit_events.changes ? 'user.username'
+ORDER BY audit_events.id DESC
+LIMIT 1 OFFSET :before;

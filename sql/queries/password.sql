@@ -10,6 +10,31 @@ FOR NO KEY UPDATE;
 -- The hash of a user's password, locked until the transaction ends
 SELECT credentials.password_hash FROM credentials WHERE credentials.user_id = :user_id FOR UPDATE;
 
+-- name: login_by_name :one
+-- What a login by an email address or a username needs; the other is null. `trusted`: signed in before from the network
+SELECT
+  users.id,
+  users.username,
+  users.suspended_at,
+  credentials.password_hash,
+  credentials.changed_at AS password_changed_at,
+  is_suspended(users.suspended_at, users.suspended_until) AS suspended,
+  coalesce(
+    (
+      SELECT TRUE FROM sessions
+      WHERE
+        sessions.user_id = users.id
+        AND network_subeq(sessions.ip, CAST(:network AS inet))
+        AND sessions.impersonator_id IS NULL
+        AND sessions.last_seen_at > now() - interval '30 days'
+      LIMIT 1
+    ),
+    FALSE
+  ) AS trusted
+FROM users
+LEFT JOIN credentials ON users.id = credentials.user_id
+WHERE fold(users.email) = fold(:email) OR fold(users.username) = fold(:username);
+
 -- name: login_candidate :one
 -- The user of an id, an email address, or a username, with the hash of the password; the other two are null
 SELECT

@@ -24,7 +24,6 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -180,17 +179,12 @@ def _limits(
 async def _begin(context: Context, limits: dict[bytes, Limit], client: bytes) -> Attempt:
     columns: Iterable[str] = ("most", "period", "wait", "longest")
     given = {column: [getattr(limit, column) for limit in limits.values()] for column in columns}
-    count = partial(_count, context, keys=list(limits), **given)
+    count = context.resources.database.run("count_attempts", keys=list(limits), **given)
     # A task of its own: it is counted even if the request is ended meanwhile
-    seconds = await asyncio.shield(asyncio.create_task(count()))
+    seconds = float(await asyncio.shield(asyncio.create_task(count)))
     if seconds > 0:
         raise ApiError(ApiErrorCode.RATE_LIMITED, TOO_MANY, retryAfter=math.ceil(seconds))
     return Attempt([key for key in limits if key != client], client, limits[client])
-
-
-async def _count(context: Context, **parameters: Any) -> float:
-    async with context.resources.database.transaction() as transaction:
-        return float(await transaction.run("count_attempts", **parameters))
 
 
 def _key(*parts: str) -> bytes:

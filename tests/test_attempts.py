@@ -215,6 +215,13 @@ async def test_an_attempt_is_counted_although_its_request_is_cancelled(client: C
     assert pair["count"] == 1
 
 
+async def test_an_attempt_survives_the_loss_of_the_connections(client: Client) -> None:
+    assert await outcome(client, account="alice") == 0
+    others = "pid <> pg_backend_pid() AND datname = current_database()"
+    await client.rows(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")  # noqa: S608
+    assert [await outcome(client, account="alice") for _ in range(3)] == [0, 0, 60]
+
+
 async def test_attempts_that_will_succeed_wait_for_each_other(client: Client) -> None:
     most = 0
     running = 0

@@ -20,7 +20,7 @@ from service.database.read_connection import PREPARED
 from service.database.read_pool import Found, Parameters, ReadPool
 from service.database.row_locks import RowLocks
 from service.database.rows import Row
-from service.database.servers import ANSWER_SECONDS, Connection, Servers
+from service.database.servers import ANSWER_SECONDS, LOST, Connection, Servers
 from service.database.statements import Query, Statement
 from service.database.transaction import Transaction
 from service.database.write_pool import WritePool
@@ -191,6 +191,15 @@ class Database:
         """Open a transaction that commits at the end of the block, and rolls back if it raises."""
         async with self._writers.transaction() as connection:
             yield Transaction(connection, self.statements, self._locks)
+
+    async def run(self, name: str, /, **parameters: Any) -> Any:
+        """Run one statement in a transaction of its own, in one round trip; it runs again if its connection is lost."""
+        try:
+            async with self.connection() as connection:
+                return await Transaction(connection, self.statements).run(name, **parameters)
+        except (asyncpg.ReadOnlySQLTransactionError, *LOST):
+            async with self.transaction() as transaction:  # which replaces the connection
+                return await transaction.run(name, **parameters)
 
     def connection(self) -> AbstractAsyncContextManager[Connection]:
         """Return a plain connection. TimeoutError if none becomes free."""

@@ -118,3 +118,14 @@ def _client(context: Context) -> str:
 def _key(*parts: str) -> bytes:
     # SECURITY: a hash, because people enter passwords in the place of names
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()
+
+
+# SECURITY: a session proves its account, so the limit of the account does not apply to it. A code of six digits is
+# guessed with a chance of 3 in 10^6 a try, so an account allows few (RFC 6238, section 5.2; NIST SP 800-63B-4, 3.2.2).
+PASSWORD = Operation("password", pair=Limit(10, 30), client=Limit(20, 30), account=Limit(50, 60))
+TWO_FACTOR = Operation(
+    "two-factor", pair=Limit(5, 30), client=Limit(30, 30), account=Limit(20, 60, longest=3_600, period=86_400)
+)
+PASSKEY_START = Operation(
+    "passkey-start", pair=Limit(100, 5), client=Limit(100, 5, longest=60, period=300), account=Limit(100, 5)
+)

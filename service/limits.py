@@ -18,6 +18,9 @@ LANGUAGE: Final = 15
 PASSWORD: Final = 512  # bounds what is hashed; the operator's policy decides what is long enough
 LOGIN: Final = 254  # a username or an email address
 SSH_PUBLIC_KEY: Final = 16_384
+CODE: Final = 64  # of a second factor, with the spaces and dashes that people enter
+TOKEN: Final = 128  # valid once; its own form is shorter
+PASSKEY_CREDENTIAL: Final = 16_384  # bytes of JSON
 USER_AGENT: Final = 255
 IDEMPOTENCY_KEY: Final = 255
 SEARCH: Final = 128
@@ -31,6 +34,8 @@ POSTAL_CODE: Final = 20
 # Numbers of objects
 API_KEYS_PER_USER: Final = 50
 SSH_KEYS_PER_USER: Final = 50
+PASSKEYS_PER_USER: Final = 20
+RECOVERY_CODES: Final = 10
 SUBUSERS_PER_SERVER: Final = 100
 NETWORKS_PER_API_KEY: Final = 50
 PERMISSIONS_PER_ROLE: Final = 200
@@ -59,3 +64,6 @@ AGE: Final = 122  # the oldest age that has been verified
 # Times in seconds
 API_KEY_GRACE: Final = 30 * 86_400
 RECENT_AUTHENTICATION: Final = 900
+TWO_FACTOR_LOGIN: Final = 300  # between the password and the second factor
+TWO_FACTOR_SETUP: Final = 3_600  # between a new secret and its first code
+PASSKEY_CEREMONY: Final = 300  # between the options and the answer of the authenticator

@@ -14,6 +14,7 @@ from service.identifiers import email_problems
 from service.inputs import PASSWORD, UNSET, ExactText, given
 from service.payloads import Payload, mutation, result
 from service.sessions import open_session
+from service.two_factor import create_challenge
 from service.types.session import Session
 from service.types.user import User
 from service.write import Write, write
@@ -53,7 +54,10 @@ class LoginPayload(Payload):
     token: str | None = result(
         'Token for clients without cookies, to send as "Authorization: Bearer"; it is not shown again'
     )
-    two_factor_challenge: str | None = result("Always null, as long as there is no two-factor authentication")
+    two_factor_challenge: str | None = result(
+        "For a user with a second factor in place of a session: the token for verifyTwoFactor or startPasskeyLogin, "
+        f"which is valid for {limits.TWO_FACTOR_LOGIN // 60} minutes and for one login"
+    )
 
 
 @strawberry.type(description="Payload of a mutation that ends sessions")
@@ -73,7 +77,7 @@ class RevokeSessionPayload(Payload):
 
 @mutation(Public(), signs_in=True)
 async def login(info: Info, input: LoginInput) -> LoginPayload:
-    """Sign in with a username or email address and a password.
+    """Sign in with a username or email address and a password. A user with a second factor gets a challenge first.
 
     The answer and its time do not tell whether the account exists.
     """
@@ -93,7 +97,9 @@ async def login(info: Info, input: LoginInput) -> LoginPayload:
         raise ApiError(ApiErrorCode.USER_SUSPENDED, SUSPENDED)
     rehashed = await resources.hasher.hash(input.password) if resources.hasher.needs_rehash(stored) else None
     async with write(info, "session.create") as change:
-        session, token = await _open_session(change, person, rehashed)
+        session, token, challenge = await _open_session(change, person, rehashed)
+    if token is None:
+        return LoginPayload(two_factor_challenge=challenge)
     context.sign_in(change.actor, token)
     user = await context.loaders.one("users_by_id", person["id"])
     return LoginPayload(user=user, session=session, token=token)
@@ -107,7 +113,10 @@ def _login_key(login: str) -> dict[str, str | None]:
     return {"email": None, "username": name}
 
 
-async def _open_session(change: Write, person: Any, rehashed: str | None) -> tuple[Any, str]:
+async def _open_session(
+    change: Write, person: Any, rehashed: str | None
+) -> tuple[Any, str, None] | tuple[None, None, str]:
+    """Return a new session and its token, or the challenge of a user with a second factor."""
     # The password may have been changed, or the account suspended, during the verification: what counts is the state
     # under the lock
     user = await change.run("lock_login", id=person["id"])
@@ -117,9 +126,13 @@ async def _open_session(change: Write, person: Any, rehashed: str | None) -> tup
         raise ApiError(ApiErrorCode.USER_SUSPENDED, SUSPENDED)
     if rehashed is not None:
         await change.run("set_password", user_id=user.id, password_hash=rehashed)
+    # SECURITY: the second factor is asked for after the password was verified, and no session exists before it is
+    if user.two_factor_enabled:
+        change.unchanged()
+        return None, None, await create_challenge(change, user.id)
     session, token = await open_session(change, user.id)
     change.created(session)
-    return session, token
+    return session, token, None
 
 
 @mutation(Access(own="sessions.delete"))

@@ -11,6 +11,7 @@ import asyncpg
 import click
 
 from service import schema  # noqa: F401  (statements name the row types that the schema declares)
+from service.credentials.encryption import EncryptionError
 from service.database.connection import Database, UnsuitableServerError
 from service.database.migrations import MigrationError
 from service.embedded.account import EmbeddedError
@@ -26,6 +27,7 @@ ANSWER_SECONDS = 3_600  # a migration may rewrite a large table
 EXPECTED = (
     AddressError,
     EmbeddedError,
+    EncryptionError,
     MigrationError,
     MutationRejected,
     SettingsError,

@@ -96,7 +96,7 @@ def require_recent(actor: Actor) -> None:
 
     An API key has no user at hand: its permissions decide.
     """
-    require_own_session(actor)
+    require_self(actor)
     if actor.authenticated_at is None:
         return
     age = dt.datetime.now(dt.UTC) - actor.authenticated_at
@@ -104,7 +104,7 @@ def require_recent(actor: Actor) -> None:
         raise ApiError(ApiErrorCode.REAUTH_REQUIRED, "Prove who you are with `reauthenticate`, and try again.")
 
 
-def require_own_session(actor: Actor) -> None:
+def require_self(actor: Actor) -> None:
     """Raise if the caller acts as another user.
 
     SECURITY: a person who acts as another user could keep the account by a password or key of their own.

@@ -8,7 +8,7 @@ from typing import Any
 import strawberry
 
 from service import limits
-from service.access.authorize import require_own_session, require_recent
+from service.access.authorize import require_self, require_recent
 from service.access.rules import Access
 from service.attempts import PASSWORD as PASSWORD_ATTEMPT
 from service.attempts import TWO_FACTOR, Attempt, begin_attempt
@@ -26,7 +26,7 @@ from service.two_factor import confirm_secret, replace_recovery_codes, report_ch
 from service.types.payload import UserPayload
 from service.write import Write, write
 
-CODE = ExactText(limits.CODE)
+CODE = ExactText(limits.TWO_FACTOR_CODE)
 WRONG_PASSWORD = "password is wrong."  # noqa: S105  (a message)
 LAST_FACTOR = "Your role requires a second factor. Add another one first."
 
@@ -137,7 +137,7 @@ async def enable_two_factor(info: Info, input: EnableTwoFactorInput) -> EnableTw
 
     The password is the proof, because a user who has to set up a second factor may have an old session.
     """
-    require_own_session(info.context.actor)
+    require_self(info.context.actor)
     password = await _Password.verified(info, input.password)
     code_attempt = await begin_code(info) if input.code else None
     secret = new_secret()
@@ -166,7 +166,7 @@ async def enable_two_factor(info: Info, input: EnableTwoFactorInput) -> EnableTw
 @mutation(Access(own="account.two-factor"))
 async def confirm_two_factor(info: Info, input: ConfirmTwoFactorInput) -> RecoveryCodesPayload:
     """Put the authenticator app of the last enableTwoFactor into use, so that login requires its codes."""
-    require_own_session(info.context.actor)
+    require_self(info.context.actor)
     attempt = await begin_code(info)
     async with write(info, "two-factor.confirm") as change:
         user = await change.lock_own_user()

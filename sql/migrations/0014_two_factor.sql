@@ -16,3 +16,7 @@ CREATE TABLE recovery_codes (
   hash bytea NOT NULL,
   CONSTRAINT recovery_codes_pkey PRIMARY KEY (user_id, hash)
 );
+
+-- The built-in role ADMIN may reset them
+UPDATE roles SET permissions = array_append(permissions, 'users.two-factor')
+WHERE id = '00000000-0000-7000-8000-000000000003' AND 'users.two-factor' <> ALL(permissions);

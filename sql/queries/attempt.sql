@@ -6,11 +6,15 @@ SELECT count_attempts(
 );
 
 -- name: forget_attempts :exec
--- Forget the attempts of some keys, and one attempt of others, after a success
-WITH forgotten AS (
-  DELETE FROM attempts WHERE attempts.key = ANY(CAST(:forgotten AS bytea[]))
-)
-
+-- Forget the attempts of some keys, and one attempt of others, after a success; locks as count_attempts does
 UPDATE attempts
-SET count = greatest(attempts.count - 1, 0), blocked_until = NULL
-WHERE attempts.key = ANY(CAST(:reduced AS bytea[]));
+SET
+  count = CASE WHEN attempts.key = ANY(CAST(:reduced AS bytea[])) THEN greatest(attempts.count - 1, 0) ELSE 0 END,
+  blocked_until = NULL
+FROM (
+  SELECT known.key FROM attempts AS known
+  WHERE known.key = ANY(CAST(:forgotten AS bytea[]) || CAST(:reduced AS bytea[]))
+  ORDER BY known.key ASC
+  FOR UPDATE
+) AS locked
+WHERE attempts.key = locked.key;

@@ -66,7 +66,7 @@ async def test_the_login_has_one_event_which_names_the_second_factor(client: Cli
     challenge = await challenged(client, "alice")
     payload = await finish_login(client, device.get(await login_options(client, challenge)), challenge)
     assert payload["errors"] == []
-    assert len(await events(client, "%")) == before + 3, "a challenge is no event"
+    assert len(await events(client, "%")) == before + 3, "a challenge has no event"
     [row] = await client.rows("SELECT changes FROM audit_events ORDER BY id DESC LIMIT 1")
     assert row["changes"]["secondFactor"] == {"old": None, "new": "passkey"}
 

@@ -1,6 +1,6 @@
 """Passkeys (WebAuthn Level 2): the options that a browser needs, and the verification of what it returns.
 
-The challenge of a ceremony is a token that is valid once, as its characters: whoever verifies it has to consume it.
+The challenge is a token that is valid once, as its characters: the caller has to consume it with the verification.
 """
 
 from __future__ import annotations

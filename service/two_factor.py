@@ -28,27 +28,35 @@ async def require_code(change: Write, user: Any, code: str | None) -> None:
         return
     if not code:
         raise reject(ErrorCode.REQUIRED, "A code of your second factor is required.", "code")
-    if await use_code(change, user.id, code) is None:
-        raise reject(ErrorCode.WRONG_CREDENTIALS, WRONG_CODE, "code")
+    await use_code(change, user, code)
 
 
-async def use_code(change: Write, user_id: str, code: str) -> str | None:
-    """Return whether a code is of the user's authenticator app (totp) or a recovery code, and use it; None if wrong."""
+async def use_code(change: Write, user: Any, code: str) -> str:
+    """Use a code, and return its kind: of the user's authenticator app (totp), or a recovery code. Reject a wrong one.
+
+    The user gets a mail about a used recovery code, because it may have been found (ASVS 6.3.5).
+    """
     text = without_separators(code)
-    if not is_totp(text):
-        used = await change.run("consume_recovery_code", user_id=user_id, hash=recovery_digest(text))
-        return None if used is None else "recovery-code"
+    if is_totp(text):
+        if await _use_totp(change, user.id, text):
+            return "totp"
+    elif await change.run("consume_recovery_code", user_id=user.id, hash=recovery_digest(text)):
+        await report_change(change, user, "recovery-code-used")
+        return "recovery-code"
+    raise reject(ErrorCode.WRONG_CREDENTIALS, WRONG_CODE, "code")
+
+
+async def _use_totp(change: Write, user_id: str, code: str) -> bool:
     stored = await change.run("two_factor_secret", user_id=user_id)
     if stored is None or stored["secret"] is None:
-        return None
+        return False
     secret = change.context.resources.encryption.decrypt(stored["secret"]).decode()
-    step = matching_step(secret, text, stored["clock"])
+    step = matching_step(secret, code, stored["clock"])
     if step is None:
-        return None
+        return False
     # SECURITY: a code is valid once. The statement compares its step with the last one, so that of parallel requests
     # one succeeds (RFC 6238, section 5.2; CVE-2025-69197).
-    used = await change.run("record_totp_step", user_id=user_id, step=step, secret=stored["secret"])
-    return None if used is None else "totp"
+    return await change.run("record_totp_step", user_id=user_id, step=step, secret=stored["secret"]) is not None
 
 
 async def confirm_secret(change: Write, user_id: str, code: str) -> None:

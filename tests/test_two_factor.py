@@ -230,7 +230,7 @@ async def test_new_recovery_codes_replace_the_earlier_ones(client: Client, alice
     challenge = await challenged(client, "alice")
     assert codes(await verify(client, challenge, app.codes[1])) == WRONG_CODE
     assert (await verify(client, challenge, made["recoveryCodes"][0]))["errors"] == []
-    assert await mails(client) == ["enabled", "recovery-codes", "recovery-code-used"]
+    assert await mails(client) == ["enabled", "recovery-code-used", "recovery-codes", "recovery-code-used"]
 
 
 async def test_without_a_second_factor_there_are_no_recovery_codes(client: Client, alice: Person) -> None:

@@ -20,7 +20,7 @@ from service.credentials.passkeys import (
 from service.database.constraints import CONSTRAINTS
 from service.errors import ErrorCode, reject
 from service.inputs import KEY_NAME, given
-from service.mutations.two_factor import LAST_FACTOR, begin_code, site_of
+from service.mutations.two_factor import LAST_FACTOR, site_of
 from service.one_time import Purpose, consume_token, create_token, revoke_tokens
 from service.payloads import Payload, mutation, result
 from service.scalars import JSON
@@ -110,7 +110,6 @@ async def finish_passkey_registration(
 ) -> FinishPasskeyRegistrationPayload:
     """Register a passkey, which signs in without a password from then on, and is a second factor for login."""
     _require_session(info)
-    attempt = await begin_code(info)
     token, found = _verified(info, input.credential)
     async with write(info, "passkey.create") as change:
         # SECURITY: counted while the user is locked, because parallel requests could exceed the limit (CVE-2025-69198)
@@ -138,7 +137,6 @@ async def finish_passkey_registration(
             sign_count=found.sign_count,
             transports=found.transports,
         )
-        await attempt.succeeded(change.run)
         factors = await change.run("factors_of_user", id=user.id)
         codes = None if factors["recovery_codes"] else await replace_recovery_codes(change, user.id)
         await report_change(change, await settle_factors(change, user.id), "passkey-added")

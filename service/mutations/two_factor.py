@@ -8,7 +8,7 @@ from typing import Any
 import strawberry
 
 from service import limits
-from service.access.authorize import require_self, require_recent
+from service.access.authorize import require_recent, require_self
 from service.access.rules import Access
 from service.attempts import PASSWORD as PASSWORD_ATTEMPT
 from service.attempts import TWO_FACTOR, Attempt, begin_attempt

@@ -27,7 +27,7 @@ from service.one_time import Purpose, consume_token, create_token, find_token
 from service.payloads import mutation
 from service.scalars import JSON
 from service.sessions import open_session
-from service.two_factor import EXPIRED_LOGIN, WRONG_CODE, consume_challenge, report_change, use_code
+from service.two_factor import EXPIRED_LOGIN, consume_challenge, use_code
 from service.types.user import is_suspended
 from service.write import Write, write
 
@@ -76,14 +76,10 @@ async def verify_two_factor(info: Info, input: VerifyTwoFactorInput) -> LoginPay
         raise reject(ErrorCode.EXPIRED, EXPIRED_LOGIN, "challenge")
     async with write(info, "session.create") as change:
         user = await _locked_user(change, user_id, "challenge")
-        factor = await use_code(change, user.id, input.code)
-        if factor is None:
-            raise reject(ErrorCode.WRONG_CREDENTIALS, WRONG_CODE, "code")
+        factor = await use_code(change, user, input.code)
         await consume_challenge(change, input.challenge, user, "challenge")
         _require_active(user)
         await attempt.succeeded(change.run)
-        if factor == "recovery-code":
-            await report_change(change, user, "recovery-code-used")
         session, token = await open_session(change, user.id)
         change.created(session, secondFactor=factor)
     return await _signed_in(info, change, session, token)

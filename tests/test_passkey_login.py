@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import re
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from graphql import parse, validate
 
 from service.settings import Settings
 from tests.authenticator import Authenticator, encoded
-from tests.conftest import PASSWORD, Client, Person, opened_client
+from tests.conftest import PASSWORD, REPOSITORY, Client, Person, opened_client
+from tests.sdl import SDL
 from tests.second_factors import (
     challenged,
     codes,
@@ -224,3 +227,14 @@ async def test_the_site_is_that_of_the_settings(database_url: str, alice: Person
         assert codes(await finish_login(client, device.get(await login_options(client)))) == WRONG
         made = await client.mutate("enableTwoFactor", {"password": PASSWORD}, "otpauthUrl", by=alice)
         assert made["otpauthUrl"].startswith("otpauth://totp/id.example.test:alice%40roster.test?")
+
+
+def test_the_examples_of_the_guide_fit_the_schema() -> None:
+    text = (REPOSITORY / "docs" / "second-factors.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```graphql\n(.*?)```", text, re.DOTALL)
+    examples += re.findall(
+        r"[\"`]((?:query|mutation) [^\"`]*?)[\"`]", "".join(re.findall(r"(?s)```js\n(.*?)```", text))
+    )
+    assert len(examples) == 6
+    for example in examples:
+        assert validate(SDL, parse(example)) == [], example

@@ -177,3 +177,13 @@ async def test_wrong_passwords_of_a_signed_in_user_are_counted(client: Client, a
         ]
     document = "mutation ($input: EnableTwoFactorInput!) { enableTwoFactor(input: $input) { secret } }"
     assert top(await client.execute(document, {"input": {"password": PASSWORD}}, by=alice)) == ["RATE_LIMITED"]
+
+
+async def test_an_api_key_that_expires_sets_up_no_factor_that_outlives_it(client: Client, alice: Person) -> None:
+    value = {"name": "lasting", "permissions": ["account.two-factor"]}
+    lasting = (await client.mutate("createApiKey", value, "secret", by=alice))["secret"]
+    value |= {"name": "bounded", "expiresAt": "2099-01-01T00:00:00Z"}
+    bounded = (await client.mutate("createApiKey", value, "secret", by=alice))["secret"]
+    assert codes(await enable(client, bounded)) == [("NOT_ALLOWED", None)]
+    assert await client.rows("SELECT 1 FROM two_factor_secrets") == []
+    assert (await enable(client, lasting))["errors"] == []

@@ -142,6 +142,8 @@ async def enable_two_factor(info: Info, input: EnableTwoFactorInput) -> EnableTw
     code_attempt = await begin_code(info) if input.code else None
     secret = new_secret()
     async with write(info, "two-factor.enable") as change:
+        # SECURITY: the factor and its recovery codes would outlive the key
+        change.require_lasting_key("set up a second factor")
         user = await change.lock_own_user()
         await password.require_unchanged(change, user.id)
         factors = await change.run("factors_of_user", id=user.id)

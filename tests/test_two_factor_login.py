@@ -8,6 +8,7 @@ import json
 import argon2
 import pytest
 
+from service.attempts import TWO_FACTOR
 from service.credentials.tokens import TokenKind, new_token
 from service.one_time import Purpose, create_token
 from tests.conftest import PASSWORD, Client, Person
@@ -228,8 +229,8 @@ async def test_every_way_in_has_the_same_lockout_cve_2026_9798(client: Client, a
     app = await with_app(client, alice)
     device = await with_passkey(client, alice)
     challenge = await challenged(client, "alice")
-    for number in range(5):
-        await verify(client, challenge, f"00000{number}")
+    for number in range(TWO_FACTOR.pair.most):
+        await verify(client, challenge, f"{number:06}")
     value = {"challenge": challenge, "code": app.codes[0]}
     assert top(await client.execute(VERIFY, {"input": value})) == ["RATE_LIMITED"]
     document = "mutation ($input: FinishPasskeyLoginInput!) { finishPasskeyLogin(input: $input) { token } }"
@@ -245,11 +246,12 @@ async def test_attempts_from_many_addresses_are_limited_per_account(client: Clie
     challenge = await challenged(client, "alice")
     answers = []
     transport = client.http._transport  # noqa: SLF001
-    for number in range(21):
+    most = TWO_FACTOR.account.most
+    for number in range(most + 1):
         transport.client = (f"198.51.100.{number}", 4711)  # type: ignore[attr-defined]
-        value = {"challenge": challenge, "code": "000000" if number < 20 else app.code()}
+        value = {"challenge": challenge, "code": "000000" if number < most else app.code()}
         answers.append(await client.execute(VERIFY, {"input": value}))
-    assert [top(answer) for answer in answers] == [[]] * 20 + [["RATE_LIMITED"]]
+    assert [top(answer) for answer in answers] == [[]] * most + [["RATE_LIMITED"]]
 
 
 async def test_the_mutations_after_the_second_step_have_the_new_caller(client: Client, alice: Person) -> None:

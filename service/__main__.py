@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from service.commands import database, doctor, mail, seed, serve
+from service.commands import database, doctor, encryption, mail, seed, serve
 
 
 @click.group(context_settings={"max_content_width": 110})
@@ -19,6 +19,7 @@ for command in (
     serve.list_settings,
     mail.mail,
     database.migrate,
+    encryption.rotate_encryption,
     serve.schema,
     seed.seed,
     serve.serve,

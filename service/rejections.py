@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
 
 from service.access.actor import ANONYMOUS
 from service.context import Context
-from service.errors import Problems
+from service.errors import ApiError, ApiErrorCode, ErrorCode, MutationRejected, Problems
 from service.identifiers import email_problems
 from service.write import Write
 
@@ -17,12 +19,30 @@ UNKNOWN = "[unknown]"
 RATE_LIMITED = "rate limited"
 SUSPENDED = "suspended"
 WRONG = "wrong credentials"
+WRONG_FACTOR = "wrong second factor"
 log = structlog.get_logger("roster.login")
 
 
 def log_rejection(context: Context, name: str, reason: str) -> None:
     """Log a denied sign-in in one line, which intrusion prevention can read (docs/security.md)."""
     log.warning("login failed", address=context.request.ip, account=name, reason=reason)
+
+
+@asynccontextmanager
+async def rejections_recorded(context: Context, user: Any, name: str, wrong: str) -> AsyncIterator[None]:
+    """Record a sign-in that the block denies; `wrong` is the reason of a proof that is not right."""
+    try:
+        yield
+    except ApiError as error:
+        if error.code is ApiErrorCode.RATE_LIMITED:
+            log_rejection(context, name, RATE_LIMITED)
+        elif error.code is ApiErrorCode.USER_SUSPENDED:
+            await record_rejection(context, user, name, SUSPENDED)
+        raise
+    except MutationRejected as rejection:
+        if any(problem.code is ErrorCode.WRONG_CREDENTIALS for problem in rejection.problems):
+            await record_rejection(context, user, name, wrong)
+        raise
 
 
 async def record_rejection(context: Context, user: Any, name: str, reason: str) -> None:

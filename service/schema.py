@@ -18,6 +18,7 @@ from service.graphql_core.executor import AccessExecutor
 from service.graphql_core.resolvers import resolver_of
 from service.mutations import (
     api_key,
+    passkey,
     password,
     plan,
     profile,
@@ -27,6 +28,8 @@ from service.mutations import (
     ssh_key,
     subuser,
     suspension,
+    two_factor,
+    two_factor_login,
     user,
 )
 from service.queries import audit_event as audit_event_queries
@@ -49,17 +52,19 @@ QUERIES = (
     server_queries,
     audit_event_queries,
 )
-MUTATIONS = (user, suspension, plan, role, session, password, profile, api_key, ssh_key, server, subuser)
+_CREDENTIALS = (session, two_factor_login, password, two_factor, passkey, api_key, ssh_key)
+MUTATIONS = (user, suspension, plan, role, *_CREDENTIALS, profile, server, subuser)
 # The orders of each list that has more than the order of its ids, so that their queries can be checked
 ORDERS = {"list_users": tuple(USER_ORDERS.values())}
 DESCRIPTION = """\
-Roster manages users: accounts, roles, plans, suspension, sessions, API keys, SSH keys, servers and their subusers, and
-an audit log of all changes.
+Roster manages users: accounts, roles, plans, suspension, sessions, second factors, passkeys, API keys, SSH keys,
+servers and their subusers, and an audit log of all changes.
 
-Sign in with the mutation `login`. Browsers get a session cookie; other clients send the returned token, or an API key,
-as `Authorization: Bearer <token>`. The description of a field ends with the permission that it requires. A denied field
-is null and reported in `errors` as FORBIDDEN; an object that the caller may not see is null, as if it did not exist.
-If a denied field is not nullable, the object around it is null.
+Sign in with the mutation `login`; a user with a second factor gets a challenge for `verifyTwoFactor` in place of a
+session. A passkey signs in by `startPasskeyLogin` and `finishPasskeyLogin`. Browsers get a session cookie; other
+clients send the returned token, or an API key, as `Authorization: Bearer <token>`. The description of a field ends with
+the permission that it requires. A denied field is null and reported in `errors` as FORBIDDEN; an object that the caller
+may not see is null, as if it did not exist. If a denied field is not nullable, the object around it is null.
 
 Lists that can grow are connections: `first` and `after` page forward, `last` and `before` backward, at most 100 items.
 

@@ -200,7 +200,7 @@ class Write:
         """Describe what differs; without a difference there is no event. `extra` adds names with old and new values."""
         own_id, columns = {
             "ApiKey": (self.actor.api_key_id, ("permissions", "allowed_ips", "expires_at")),
-            "Role": (self.actor.role_id, ("permissions",)),
+            "Role": (self.actor.role_id, ("permissions", "require_two_factor")),
             "User": (self.actor.user_id, ("role_id",)),
         }.get(type(new).__name__, (None, ()))
         self._changed_own_authority = new.id == own_id and any(old[name] != new[name] for name in columns)

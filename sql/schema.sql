@@ -107,6 +107,21 @@ CREATE TABLE one_time_tokens (
   CONSTRAINT one_time_tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 );
 
+CREATE TABLE passkeys (
+  id uuid NOT NULL DEFAULT uuid_v7(),
+  user_id uuid NOT NULL,
+  name text NOT NULL,
+  credential_id bytea NOT NULL,
+  public_key bytea NOT NULL,
+  sign_count bigint NOT NULL,
+  transports text[] NOT NULL DEFAULT '{}'::text[],
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  last_used_at timestamp with time zone,
+  CONSTRAINT passkeys_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 31))),
+  CONSTRAINT passkeys_pkey PRIMARY KEY (id),
+  CONSTRAINT passkeys_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+);
+
 CREATE TABLE plans (
   id uuid NOT NULL DEFAULT uuid_v7(),
   name text NOT NULL,
@@ -120,6 +135,13 @@ CREATE TABLE plans (
   CONSTRAINT plans_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
   CONSTRAINT plans_pkey PRIMARY KEY (id),
   CONSTRAINT plans_tier_known CHECK ((tier = ANY (ARRAY['FREE'::text, 'PAID'::text, 'EDUCATIONAL'::text, 'ENTERPRISE'::text])))
+);
+
+CREATE TABLE recovery_codes (
+  user_id uuid NOT NULL,
+  hash bytea NOT NULL,
+  CONSTRAINT recovery_codes_pkey PRIMARY KEY (user_id, hash),
+  CONSTRAINT recovery_codes_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 );
 
 CREATE TABLE roles (
@@ -199,6 +221,16 @@ CREATE TABLE subusers (
   CONSTRAINT subusers_server_id_fkey FOREIGN KEY (server_id) REFERENCES servers(id) ON DELETE CASCADE,
   CONSTRAINT subusers_server_id_user_id_key UNIQUE (server_id, user_id),
   CONSTRAINT subusers_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+);
+
+CREATE TABLE two_factor_secrets (
+  user_id uuid NOT NULL,
+  secret bytea,
+  pending_secret bytea,
+  pending_until timestamp with time zone,
+  last_step bigint,
+  CONSTRAINT two_factor_secrets_pkey PRIMARY KEY (user_id),
+  CONSTRAINT two_factor_secrets_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 );
 
 CREATE TABLE users (
@@ -281,6 +313,12 @@ CREATE INDEX mails_user_id_idx ON mails USING btree (user_id);
 CREATE INDEX one_time_tokens_expires_at_idx ON one_time_tokens USING btree (expires_at);
 
 CREATE INDEX one_time_tokens_user_id_idx ON one_time_tokens USING btree (user_id, purpose);
+
+CREATE UNIQUE INDEX passkeys_credential_id_key ON passkeys USING btree (credential_id);
+
+CREATE UNIQUE INDEX passkeys_name_key ON passkeys USING btree (user_id, fold(name));
+
+CREATE INDEX passkeys_user_id_idx ON passkeys USING btree (user_id, id);
 
 CREATE UNIQUE INDEX plans_default_key ON plans USING btree (is_default) WHERE is_default;
 

@@ -18,8 +18,8 @@ PROFILE = {
 }
 SETTINGS = {"theme": "dark", "panel": {"columns": 3, "names": ["a", "b"]}}
 PATCHES: tuple[dict[str, Any], ...] = ({}, {"theme": "dark"}, {"panel": {"columns": 3}}, {"absent": None}, SETTINGS)
-# These would end the caller's session, so documents select them only to skip them
-SKIPPED = frozenset({"logout", "logoutAll"})
+# These would end the caller's session, or return something random, so documents select them only to skip them
+SKIPPED = frozenset({"logout", "logoutAll", "startPasskeyLogin", "startPasskeyRegistration"})
 
 NO_ADDRESS = {"sendEmail": True, "email": None}
 
@@ -46,8 +46,8 @@ def _rejections(known: Known, random: Random) -> dict[str, list[dict[str, Any]]]
         "createPlan": [{"name": TOO_LONG}, {"name": "small"}, {"name": ""}],
         "updatePlan": [missing, {"id": one("Plan"), "name": TOO_LONG}, {"id": one("Plan"), "name": None}],
         "deletePlan": [missing],
-        "createRole": [{"name": TOO_LONG}, {"requireTwoFactor": True}, {"name": "customer"}],
-        "updateRole": [missing, {"id": one("Role"), "name": TOO_LONG}, {"id": one("Role"), "requireTwoFactor": True}],
+        "createRole": [{"name": TOO_LONG}, {"name": "", "requireTwoFactor": True}, {"name": "customer"}],
+        "updateRole": [missing, {"id": one("Role"), "name": TOO_LONG}, {"id": one("Role"), "requireTwoFactor": None}],
         "deleteRole": [missing],
         "login": [{"login": "unknown", "password": "wrong-password-1"}, {"login": "", "password": ""}],
         "revokeSession": [missing],
@@ -69,6 +69,17 @@ def _rejections(known: Known, random: Random) -> dict[str, list[dict[str, Any]]]
         ],
         "updateSubuser": [missing, {"id": one("Subuser"), "until": PAST}],
         "deleteSubuser": [missing],
+        # Rejected before an attempt is counted, which the next document would notice
+        "enableTwoFactor": [{"password": TOO_LONG * 2}, {"password": ""}],
+        "confirmTwoFactor": [{"code": TOO_LONG}, {"code": ""}],
+        "disableTwoFactor": [{"code": TOO_LONG}, {"password": ""}],
+        "regenerateRecoveryCodes": [{"code": TOO_LONG}, {"password": ""}],
+        "resetTwoFactor": [missing],
+        "verifyTwoFactor": [{"challenge": TOO_LONG}, {"code": ""}],
+        "finishPasskeyRegistration": [{"name": TOO_LONG}, {"credential": {}}],
+        "renamePasskey": [missing, {"id": one("Passkey"), "name": TOO_LONG}],
+        "deletePasskey": [missing],
+        "finishPasskeyLogin": [{"credential": {}}, {"twoFactorChallenge": TOO_LONG}],
         "updateSettings": [{"patch": "text"}, {"patch": [1]}],
         "updateProfile": [{"version": MISSING_VERSION}, {"firstName": TOO_LONG}, {"username": "x"}],
     }

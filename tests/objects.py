@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tests.authenticator import Authenticator
 from tests.conftest import PASSWORD, Client, Person
 
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDQjRFl2ngA57m37nefhDN6jDP747P548c5zttHKM738"
@@ -78,6 +79,8 @@ async def create_objects(client: Client, people: dict[str, Person]) -> Objects:
     # One event that Alice caused, and one that an administrator caused on her account
     ids["AuditEvent"] = await _event(client, root, "ssh-key.create")
     ids["AuditEvent by another"] = await _event(client, root, "user.update")
+    # Last, because Alice cannot sign in with her password alone from then on
+    ids["Passkey"] = await _passkey(client, alice)
     # The logins set cookies, which the anonymous caller must not send
     client.http.cookies.clear()
     return Objects(ids, callers, shared)
@@ -101,6 +104,13 @@ async def _session(client: Client, name: str) -> dict[str, Any]:
 async def _key(client: Client, by: Person, permissions: list[str]) -> dict[str, Any]:
     value = {"name": "golden", "permissions": permissions}
     return await client.mutate("createApiKey", value, "secret apiKey { id }", by=by)
+
+
+async def _passkey(client: Client, by: Person) -> str:
+    start = "mutation { startPasskeyRegistration { options } }"
+    options = (await client.data(start, by=by))["startPasskeyRegistration"]["options"]
+    value = {"name": "phone", "credential": Authenticator().create(options)}
+    return await _make(client, "finishPasskeyRegistration", value, "passkey", by)
 
 
 async def _event(client: Client, root: Person, name: str) -> str:

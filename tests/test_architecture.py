@@ -32,6 +32,7 @@ LAYERS = (
     ("payloads",),
     ("fields",),
     ("resources",),
+    ("two_factor",),
     ("clean_up", "mail.", "rejections", "sessions"),
     ("write",),
     ("attempts", "audit", "idempotency"),
@@ -63,7 +64,7 @@ CEILING = 300
 GENERATED = {REPOSITORY / "sql" / "schema.sql"}
 # Stems that belong to no table of their own
 WITHOUT_TABLE = {
-    "mutations": {"guards", "password", "profile", "suspension"},
+    "mutations": {"guards", "password", "profile", "suspension", "two_factor_login"},
     "queries": {"arguments", "node", "permission"},
     "types": {"node", "payload", "permission_info"},
 }

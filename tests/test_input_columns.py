@@ -37,6 +37,7 @@ USER_INPUTS = {"createUser": CreateUserInput, "updateUser": UpdateUserInput, "up
 # The inputs that write to each table
 TABLES = {
     "api_keys": ("CreateApiKeyInput", "UpdateApiKeyInput"),
+    "passkeys": ("FinishPasskeyRegistrationInput", "RenamePasskeyInput"),
     "plans": ("CreatePlanInput", "UpdatePlanInput"),
     "roles": ("CreateRoleInput", "UpdateRoleInput"),
     "servers": ("CreateServerInput",),

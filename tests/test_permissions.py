@@ -34,10 +34,10 @@ KNOWN_ADMIN = dotted("""
     plans: create delete update
     roles: create delete read update
     servers: create delete read update
-    users: billing create credentials delete password plan read sessions suspend update
+    users: billing create credentials delete password plan read sessions suspend two-factor update
 """)
 KNOWN_ACCOUNT = dotted("""
-    account: password read update
+    account: password read two-factor update
     activity: read
     api-keys: create delete read update
     servers: read

@@ -161,18 +161,17 @@ async def test_an_unknown_permission_rejects_the_request(client: Client, root: P
         ]
 
 
-async def test_two_factor_authentication_is_not_supported_yet(client: Client, root: Person) -> None:
-    role_id = await create_role(client, root)
-    for field, value in (("createRole", {"name": "others", "permissions": []}), ("updateRole", {"id": role_id})):
-        input_type = f"{field[0].upper()}{field[1:]}Input"
-        document = f"mutation ($input: {input_type}!) {{ {field}(input: $input) {{ role {{ id }} }} }}"
-        answer = await client.execute(document, {"input": value | {"requireTwoFactor": True}}, by=root)
-        assert answer["data"] == {field: None}
-        [error] = answer["errors"]
-        assert error["message"] == "Two-factor authentication is not supported yet."
-        assert error["extensions"] == {"code": "FEATURE_DISABLED"}
+async def test_a_role_may_require_a_second_factor(client: Client, root: Person) -> None:
+    value = {"name": "guarded", "permissions": [], "requireTwoFactor": True}
+    role = (await client.mutate("createRole", value, "role { id requireTwoFactor }", by=root))["role"]
+    assert role["requireTwoFactor"] is True
+    payload = await client.mutate("updateRole", {"id": role["id"], "name": "x"}, "role { requireTwoFactor }", by=root)
+    assert payload == {"role": {"requireTwoFactor": True}, "errors": []}
+    value = {"id": role["id"], "requireTwoFactor": False}
+    payload = await client.mutate("updateRole", value, "role { requireTwoFactor }", by=root)
+    assert payload == {"role": {"requireTwoFactor": False}, "errors": []}
     listed = await client.data("{ roles { name requireTwoFactor } }", by=root)
-    assert listed["roles"] == [{"name": name, "requireTwoFactor": False} for name in (*BUILTIN, "helpers")]
+    assert listed["roles"] == [{"name": name, "requireTwoFactor": False} for name in (*BUILTIN, "x")]
 
 
 @pytest.mark.parametrize("name", ["name", "requireTwoFactor"])

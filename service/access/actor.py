@@ -39,8 +39,8 @@ class Authority:
 
 
 NO_AUTHORITY = Authority()
-# What a user may do who has no second factor, but must have one
-ENROLMENT = Authority(account=frozenset({"sessions.delete"}))
+# What a user may do who has no second factor, but must have one: set one up, and sign out
+ENROLMENT = Authority(account=frozenset({"account.two-factor", "sessions.delete"}))
 
 
 def expand(role_permissions: Iterable[str]) -> frozenset[str]:

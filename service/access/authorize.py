@@ -94,16 +94,23 @@ def exceeding(role_permissions: Iterable[str], authority: Authority) -> frozense
 def require_recent(actor: Actor) -> None:
     """Raise unless the user of a session has proved a short time ago who they are (ASVS 7.5.1).
 
-    An API key has no user at hand: its permissions decide. SECURITY: a person who acts as another user could keep the
-    account by a password or key of their own.
+    An API key has no user at hand: its permissions decide.
     """
-    if actor.impersonator_id is not None:
-        raise ApiError(ApiErrorCode.FORBIDDEN, "You cannot do this as another user.")
+    require_self(actor)
     if actor.authenticated_at is None:
         return
     age = dt.datetime.now(dt.UTC) - actor.authenticated_at
     if age.total_seconds() > limits.RECENT_AUTHENTICATION:
         raise ApiError(ApiErrorCode.REAUTH_REQUIRED, "Prove who you are with `reauthenticate`, and try again.")
+
+
+def require_self(actor: Actor) -> None:
+    """Raise if the caller acts as another user.
+
+    SECURITY: a person who acts as another user could keep the account by a password or key of their own.
+    """
+    if actor.impersonator_id is not None:
+        raise ApiError(ApiErrorCode.FORBIDDEN, "You cannot do this as another user.")
 
 
 def require_still(rule: Rule, before: Actor, now: Actor, relied_on: Set[str], *, ended: bool) -> None:

@@ -55,19 +55,25 @@ _ADMIN = (
     ("servers.update", "Servers", "Add, change, and remove the subusers of any server"),
     ("users.billing", "Users", "Read the billing address of any user"),
     ("users.create", "Users", "Create users"),
-    ("users.credentials", "Users", "List and delete the API keys and SSH keys of any user"),
+    (
+        "users.credentials",
+        "Users",
+        "List the API keys, SSH keys, and passkeys of any user; delete API keys and SSH keys",
+    ),
     ("users.delete", "Users", "Delete users"),
     ("users.password", "Users", "Set the password of any other user, which ends the user's sessions"),
     ("users.plan", "Users", "Change the plan of any user"),
     ("users.read", "Users", "Read any user, and list and search users"),
     ("users.sessions", "Users", "List and revoke the sessions of any user"),
     ("users.suspend", "Users", "Suspend and unsuspend users"),
+    ("users.two-factor", "Users", "Reset the second factors of any other user, and delete single passkeys"),
     ("users.update", "Users", "Change the profile, role, and limits of any user"),
 )
 
 _ACCOUNT = (
     ("account.password", "Account", "Change your own password"),
     ("account.read", "Account", "Read your own profile, plan, and limits"),
+    ("account.two-factor", "Account", "Read and change your own second factors and passkeys"),
     ("account.update", "Account", "Change your own profile and settings"),
     ("activity.read", "Account", "Read the audit events of your own account"),
     ("api-keys.create", "API keys", "Create API keys, within your own permissions"),

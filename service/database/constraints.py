@@ -39,6 +39,10 @@ CONSTRAINTS = {
     "invitations_user_id_fkey": _missing("userId", "user"),
     "mails_user_id_fkey": _missing("userId", "user"),
     "one_time_tokens_user_id_fkey": _missing("userId", "user"),
+    "passkeys_credential_id_key": Problem(ErrorCode.TAKEN, "This passkey is already registered.", ("credential",)),
+    "passkeys_name_key": _taken("name", "name of a passkey"),
+    "passkeys_name_length": _length("name"),
+    "passkeys_user_id_fkey": _missing("userId", "user"),
     "plans_default_key": Problem(
         ErrorCode.CONFLICT, "Another plan became the default plan at the same time.", ("isDefault",)
     ),
@@ -47,6 +51,7 @@ CONSTRAINTS = {
     "plans_name_key": _taken("name", "name of a plan"),
     "plans_name_length": _length("name"),
     "plans_tier_known": _invalid("tier"),
+    "recovery_codes_user_id_fkey": _missing("userId", "user"),
     "roles_description_length": _length("description"),
     "roles_name_key": _taken("name", "name of a role"),
     "roles_name_length": _length("name"),
@@ -68,6 +73,7 @@ CONSTRAINTS = {
         ErrorCode.CONFLICT, "This person already has access to the server.", ("email",)
     ),
     "subusers_user_id_fkey": _missing("email", "user"),
+    "two_factor_secrets_user_id_fkey": _missing("userId", "user"),
     "users_billing_address_object": _invalid("billingAddress"),
     "users_display_name_length": _length("displayName"),
     "users_email_key": _taken("email", "email address"),

@@ -10,7 +10,7 @@ from service import limits
 from service.access.permissions import ADMIN
 from service.access.rules import Access
 from service.context import Info
-from service.errors import ApiError, ApiErrorCode, ErrorCode, Problems, reject
+from service.errors import ErrorCode, Problems, reject
 from service.inputs import DESCRIPTION, IDEMPOTENCY_KEY, NAME, Items, changes, given, optional
 from service.mutations.guards import report_taken, require_values
 from service.payloads import Payload, mutation, result
@@ -30,7 +30,9 @@ class CreateRoleInput:
     description: str | None = optional("Description", DESCRIPTION)
     permissions: list[Permission] = given("Admin permissions, within the caller's own", PERMISSIONS)
     require_two_factor: bool | None = given(
-        "Indicates whether users with the role must have a second factor; true is not supported yet", default=False
+        "Indicates whether users with the role must have a second factor. Without one, a session can only set one up "
+        "and sign out, and an API key nothing; all else is denied as TWO_FACTOR_REQUIRED",
+        default=False,
     )
     idempotency_key: str | None = optional(
         "A repeated request with this key within 24 hours returns the role of the first request", IDEMPOTENCY_KEY
@@ -46,7 +48,7 @@ class UpdateRoleInput:
     description: str | None = optional("Description", DESCRIPTION)
     permissions: list[Permission] | None = optional("Admin permissions, within the caller's own", PERMISSIONS)
     require_two_factor: bool | None = optional(
-        "Indicates whether users with the role must have a second factor; true is not supported yet"
+        "Indicates whether users with the role must have a second factor; it applies from their next request on"
     )
 
 
@@ -67,7 +69,6 @@ class RolePayload(Payload):
 @mutation(Access(any="roles.create"), collects_problems=True, idempotent="role")
 async def create_role(info: Info, input: CreateRoleInput) -> RolePayload:
     """Create a role within your own permissions."""
-    _require_supported(input.require_two_factor)
     names = _admin_permissions(input.permissions, info.problems)
     async with write(info, "role.create") as change:
         change.require_grantable(names, "permissions")
@@ -77,7 +78,7 @@ async def create_role(info: Info, input: CreateRoleInput) -> RolePayload:
             name=input.name,
             description=input.description or None,
             permissions=names,
-            require_two_factor=False,
+            require_two_factor=bool(input.require_two_factor),
         )
         change.created(role)
     return RolePayload(role=role)
@@ -86,7 +87,6 @@ async def create_role(info: Info, input: CreateRoleInput) -> RolePayload:
 @mutation(Access(any="roles.update"), collects_problems=True)
 async def update_role(info: Info, input: UpdateRoleInput) -> RolePayload:
     """Change a role; its users have the new permissions from their next request on."""
-    _require_supported(input.require_two_factor)
     columns = changes(input, "name", "description", "permissions", "require_two_factor")
     require_values(columns, info.problems, name="name", require_two_factor="requireTwoFactor")
     if "description" in columns:
@@ -120,11 +120,6 @@ async def _changeable_role(change: Write, role_id: str) -> Any:
         raise reject(ErrorCode.NOT_ALLOWED, "Built-in roles cannot be changed.", "id")
     change.require_held(role.permissions, "This role has permissions that you do not hold")
     return role
-
-
-def _require_supported(require_two_factor: bool | None) -> None:
-    if require_two_factor is True:
-        raise ApiError(ApiErrorCode.FEATURE_DISABLED, "Two-factor authentication is not supported yet.")
 
 
 def _admin_permissions(names: list[Permission], problems: Problems) -> list[str]:

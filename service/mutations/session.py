@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import strawberry
 
@@ -10,19 +10,23 @@ from service import limits
 from service.access.rules import Access, Public
 from service.attempts import LOGIN, Attempt, attempt_in_turn
 from service.context import Info
-from service.errors import ApiError, ApiErrorCode, ErrorCode, MutationRejected, reject
+from service.errors import ApiError, ApiErrorCode, ErrorCode, reject
 from service.identifiers import email_problems, fold
 from service.inputs import PASSWORD, UNSET, ExactText, given
 from service.networks import customer_network
 from service.payloads import Payload, mutation, result
-from service.rejections import RATE_LIMITED, SUSPENDED, WRONG, log_rejection, record_rejection, shown_name
+from service.rejections import WRONG, rejections_recorded, shown_name
 from service.sessions import open_session
+from service.two_factor import create_challenge
 from service.types.session import Session
 from service.types.user import User
 from service.write import Write, write
 
 WRONG_CREDENTIALS = "The login or the password is wrong."
 ACCOUNT_SUSPENDED = "This account is suspended."
+
+# A session and its token, or a challenge
+SignedIn: TypeAlias = tuple[Any, str | None, str | None]
 
 
 @strawberry.input(description="Credentials of a user")
@@ -56,7 +60,10 @@ class LoginPayload(Payload):
     token: str | None = result(
         'Token for clients without cookies, to send as "Authorization: Bearer"; it is not shown again'
     )
-    two_factor_challenge: str | None = result("Always null, as long as there is no two-factor authentication")
+    two_factor_challenge: str | None = result(
+        "For a user with a second factor in place of a session: the token for verifyTwoFactor or startPasskeyLogin, "
+        f"which is valid for {limits.TWO_FACTOR_LOGIN // 60} minutes and for one login"
+    )
 
 
 @strawberry.type(description="Payload of a mutation that ends sessions")
@@ -76,7 +83,7 @@ class RevokeSessionPayload(Payload):
 
 @mutation(Public(), signs_in=True)
 async def login(info: Info, input: LoginInput) -> LoginPayload:
-    """Sign in with a username or email address and a password.
+    """Sign in with a username or email address and a password. A user with a second factor gets a challenge first.
 
     The answer and its time do not tell whether the account exists.
     """
@@ -84,18 +91,13 @@ async def login(info: Info, input: LoginInput) -> LoginPayload:
     key = _login_key(input.login)
     person = await context.resources.database.read("login_by_name", network=customer_network(context.request.ip), **key)
     name, trusted = shown_name(person, input.login), person is not None and person["trusted"]
-    try:
-        async with attempt_in_turn(context, LOGIN, account=_account(person, key), trusted=trusted) as attempt:
-            session, token = await _sign_in(info, input, person, attempt)
-    except ApiError as error:
-        if error.code is ApiErrorCode.RATE_LIMITED:
-            log_rejection(context, name, RATE_LIMITED)
-        elif error.code is ApiErrorCode.USER_SUSPENDED:
-            await record_rejection(context, person, name, SUSPENDED)
-        raise
-    except MutationRejected:
-        await record_rejection(context, person, name, WRONG)
-        raise
+    async with (
+        rejections_recorded(context, person, name, WRONG),
+        attempt_in_turn(context, LOGIN, account=_account(person, key), trusted=trusted) as attempt,
+    ):
+        session, token, challenge = await _sign_in(info, input, person, attempt)
+    if token is None:
+        return LoginPayload(two_factor_challenge=challenge)
     user = await context.loaders.one("users_by_id", person["id"])
     return LoginPayload(user=user, session=session, token=token)
 
@@ -120,8 +122,8 @@ def _account(person: Any, key: dict[str, str | None]) -> str:
     return f"unknown {kind} {fold(key[kind] or '')}"
 
 
-async def _sign_in(info: Info, input: LoginInput, person: Any, attempt: Attempt) -> tuple[Any, str]:
-    """Return a new session and its token, if the password is right."""
+async def _sign_in(info: Info, input: LoginInput, person: Any, attempt: Attempt) -> SignedIn:
+    """Return a new session and its token, or the challenge of a user with a second factor, if the password is right."""
     context, hasher = info.context, info.context.resources.hasher
     # SECURITY: an unknown login, and a user without a password, take a hash as well, because the time would tell the
     # difference (ASVS 6.3.8)
@@ -133,13 +135,14 @@ async def _sign_in(info: Info, input: LoginInput, person: Any, attempt: Attempt)
         raise ApiError(ApiErrorCode.USER_SUSPENDED, ACCOUNT_SUSPENDED)
     rehashed = await hasher.hash(input.password) if hasher.needs_rehash(stored) else None
     async with write(info, "session.create") as change:
-        session, token = await _open_session(change, person, rehashed)
+        session, token, challenge = await _open_session(change, person, rehashed)
         await attempt.succeeded(change.run)
-    context.sign_in(change.actor, token)
-    return session, token
+    if token is not None:
+        context.sign_in(change.actor, token)
+    return session, token, challenge
 
 
-async def _open_session(change: Write, person: Any, rehashed: str | None) -> tuple[Any, str]:
+async def _open_session(change: Write, person: Any, rehashed: str | None) -> SignedIn:
     # The password may have been changed, or the account suspended, during the verification: what counts is the state
     # under the lock
     user = await change.run("lock_login", id=person["id"])
@@ -149,9 +152,13 @@ async def _open_session(change: Write, person: Any, rehashed: str | None) -> tup
         raise ApiError(ApiErrorCode.USER_SUSPENDED, ACCOUNT_SUSPENDED)
     if rehashed is not None:
         await change.run("set_password", user_id=user.id, password_hash=rehashed)
+    # SECURITY: the second factor is asked for after the password was verified, and no session exists before it is
+    if user.two_factor_enabled:
+        change.unchanged()
+        return None, None, await create_challenge(change, user.id)
     session, token = await open_session(change, user.id)
     change.created(session)
-    return session, token
+    return session, token, None
 
 
 @mutation(Access(own="sessions.delete"))

@@ -161,6 +161,7 @@ async def delete_user(info: Info, input: DeleteUserInput) -> DeleteUserPayload:
             "apiKeys": dependents["api_keys"],
             "sessions": dependents["sessions"],
             "sshKeys": dependents["ssh_keys"],
+            "passkeys": dependents["passkeys"],
             "memberships": dependents["memberships"],
         }
         if input.cascade:

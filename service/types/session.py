@@ -29,6 +29,7 @@ def is_current(session_id: str, viewer: Viewer) -> bool:
     Access(any="users.sessions", own="sessions.read"),
     by_id="sessions_by_id",
     owner=("user_id",),
+    audit_names={"second_factor": "device"},
 )
 class Session(Row, Node):
     """A row of `sessions`."""

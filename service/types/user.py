@@ -23,6 +23,7 @@ from service.types.role import ADMIN_ROLE, ROOT_ROLE, Role
 if TYPE_CHECKING:
     from service.types.api_key import ApiKey
     from service.types.audit_event import AuditEvent
+    from service.types.passkey import Passkey
     from service.types.server import Server
     from service.types.session import Session
     from service.types.ssh_key import SshKey
@@ -121,7 +122,12 @@ def suspension(
     by_id="users_by_id",
     owner=("id",),
     relations={"password": Related("id", "passwords_by_user")},
-    audit_names={"password": "has_password", "subusers": "servers"},
+    audit_names={
+        "authenticator": "has_password",
+        "password": "has_password",
+        "recovery_codes": "has_password",
+        "subusers": "servers",
+    },
 )
 class User(Row, Node):
     """A row of `users`."""
@@ -137,7 +143,9 @@ class User(Row, Node):
     avatar_url: URL | None = computed(
         avatar_url, "Image at Gravatar, by the SHA-256 of the lower-case email address", PUBLIC, needs=("email",)
     )
-    two_factor_enabled: bool = column("Indicates whether login requires a second factor", PUBLIC)
+    two_factor_enabled: bool = column(
+        "Indicates whether login requires a second factor: a confirmed authenticator app, or a passkey", PUBLIC
+    )
     created_at: dt.datetime = column("Time when the account was created", PUBLIC)
     email: str | None = column("Email address, unique ignoring case", PROFILE)
     email_verified: bool | None = column("Indicates whether the user confirmed the email address", PROFILE)
@@ -201,6 +209,9 @@ class User(Row, Node):
     )
     ssh_keys: Connection[Annotated[SshKey, strawberry.lazy("service.types.ssh_key")]] | None = page_of(
         "ssh_keys_by_user", "SSH keys, newest first", Access(any="users.credentials", own="ssh-keys.read")
+    )
+    passkeys: Connection[Annotated[Passkey, strawberry.lazy("service.types.passkey")]] | None = page_of(
+        "passkeys_by_user", "Passkeys, newest first", Access(any="users.credentials", own="account.two-factor")
     )
     servers: Connection[Annotated[Server, strawberry.lazy("service.types.server")]] | None = page_of(
         "servers_by_owner", "Servers that the user owns, newest first", Access(any="servers.read", own="servers.read")

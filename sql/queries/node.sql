@@ -12,6 +12,8 @@ SELECT api_keys.id AS key, 'ApiKey' AS type FROM api_keys WHERE api_keys.id = AN
 UNION ALL
 SELECT ssh_keys.id AS key, 'SshKey' AS type FROM ssh_keys WHERE ssh_keys.id = ANY(CAST(:keys AS uuid[]))
 UNION ALL
+SELECT passkeys.id AS key, 'Passkey' AS type FROM passkeys WHERE passkeys.id = ANY(CAST(:keys AS uuid[]))
+UNION ALL
 SELECT servers.id AS key, 'Server' AS type FROM servers WHERE servers.id = ANY(CAST(:keys AS uuid[]))
 UNION ALL
 SELECT subusers.id AS key, 'Subuser' AS type FROM subusers WHERE subusers.id = ANY(CAST(:keys AS uuid[]))

@@ -42,6 +42,7 @@ DELETE FROM users WHERE users.id = :id RETURNING users.id;
 -- The ids of what is deleted with a user; the subusers are those of the user's servers
 SELECT
   ARRAY(SELECT api_keys.id FROM api_keys WHERE api_keys.user_id = :id ORDER BY api_keys.id) AS api_keys,
+  ARRAY(SELECT passkeys.id FROM passkeys WHERE passkeys.user_id = :id ORDER BY passkeys.id) AS passkeys,
   ARRAY(SELECT sessions.id FROM sessions WHERE sessions.user_id = :id ORDER BY sessions.id) AS sessions,
   ARRAY(SELECT ssh_keys.id FROM ssh_keys WHERE ssh_keys.user_id = :id ORDER BY ssh_keys.id) AS ssh_keys,
   ARRAY(SELECT subusers.id FROM subusers WHERE subusers.user_id = :id ORDER BY subusers.id) AS memberships,
@@ -158,6 +159,17 @@ SELECT
 -- Lift a suspension
 UPDATE users
 SET suspended_at = NULL, suspended_reason = NULL, suspended_until = NULL, suspended_by = NULL
+WHERE users.id = :id
+RETURNING users.*;
+
+-- name: update_two_factor :one User
+-- Set whether a user has a second factor: computed from the factors that there are
+UPDATE users
+SET
+  two_factor_enabled = EXISTS (
+    SELECT FROM two_factor_secrets WHERE two_factor_secrets.user_id = :id AND two_factor_secrets.secret IS NOT NULL
+  )
+  OR EXISTS (SELECT FROM passkeys WHERE passkeys.user_id = :id)
 WHERE users.id = :id
 RETURNING users.*;
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from service.commands import database, doctor, seed, serve
+from service.commands import database, doctor, seed, serve, signing_key
 
 
 @click.group(context_settings={"max_content_width": 110})
@@ -18,6 +18,7 @@ for command in (
     doctor.doctor,
     serve.list_settings,
     database.migrate,
+    signing_key.rotate_signing_key,
     serve.schema,
     seed.seed,
     serve.serve,

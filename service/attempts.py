@@ -118,3 +118,8 @@ def _client(context: Context) -> str:
 def _key(*parts: str) -> bytes:
     # SECURITY: a hash, because people enter passwords in the place of names
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()
+
+
+# What is attempted. Tokens have 256 random bits: their limit is for the load, not against guesses.
+PASSWORD = Operation("password", pair=Limit(5, 30.0), client=Limit(20, 30.0), account=Limit(100, 30.0))
+TOKEN = Operation("token", pair=Limit(20, 30.0), client=Limit(20, 30.0), account=Limit(100, 30.0))

@@ -28,6 +28,7 @@ class ErrorCode(Enum):
 
     ALREADY_DONE = strawberry.enum_value("ALREADY_DONE", description="The object is already in the requested state")
     CONFLICT = strawberry.enum_value("CONFLICT", description="The request conflicts with another object")
+    EXPIRED = strawberry.enum_value("EXPIRED", description="The token is unknown, was used, or has expired")
     IDEMPOTENCY_MISMATCH = strawberry.enum_value(
         "IDEMPOTENCY_MISMATCH", description="The idempotency key was used with another input"
     )

@@ -22,6 +22,10 @@ USER_AGENT: Final = 255
 IDEMPOTENCY_KEY: Final = 255
 SEARCH: Final = 128
 LOOKUP_KEY: Final = 512
+TOKEN: Final = 128  # longer than any token of the service
+TWO_FACTOR_CODE: Final = 64
+AUTOLOGIN_REASON: Final = 1024
+AUDIENCE: Final = 255
 EVENT_NAME: Final = 64
 ADDRESS_LINE: Final = 256
 ADDRESS_NAME: Final = 128  # company and city
@@ -57,5 +61,7 @@ URL: Final = 2048
 AGE: Final = 122  # the oldest age that has been verified
 
 # Times in seconds
+ACCESS_TOKEN: Final = 900  # the longest lifetime that an operator may set
 API_KEY_GRACE: Final = 30 * 86_400
+AUTOLOGIN_LINK: Final = 60
 RECENT_AUTHENTICATION: Final = 900

@@ -11,6 +11,7 @@ import asyncpg
 import structlog
 
 from service.access.actor import system_actor
+from service.access.signing_keys import SigningKeys
 from service.context import Resources
 from service.credentials.encryption import Encryption, keys_of
 from service.credentials.passwords import PasswordHasher, PasswordPolicy, password_problems
@@ -28,6 +29,7 @@ CLEAN_UPS = {
     "delete_dead_sessions": "sessions",
     "delete_expired_api_keys": "apiKeys",
     "delete_expired_api_key_secrets": "apiKeySecrets",
+    "delete_retired_signing_keys": "signingKeys",
 }
 log = structlog.get_logger("roster.clean_up")
 
@@ -72,8 +74,15 @@ async def opened(settings: Settings, url: str) -> AsyncIterator[Resources]:
     _warm_up(password_policy(settings))
     cleaner = asyncio.create_task(_clean_up_regularly(database))
     try:
+        encryption = encryption_of(settings)
         yield Resources(
-            settings, database, hasher, encryption_of(settings), username_policy(settings), password_policy(settings)
+            settings,
+            database,
+            hasher,
+            encryption,
+            SigningKeys(database, encryption),
+            username_policy(settings),
+            password_policy(settings),
         )
     finally:
         cleaner.cancel()

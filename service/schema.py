@@ -17,10 +17,13 @@ from service.fields import OWNERSHIP, kind_of
 from service.graphql_core.executor import AccessExecutor
 from service.graphql_core.resolvers import resolver_of
 from service.mutations import (
+    access_token,
     api_key,
+    autologin,
     password,
     plan,
     profile,
+    reauthentication,
     role,
     server,
     session,
@@ -35,6 +38,7 @@ from service.queries import permission as permission_queries
 from service.queries import plan as plan_queries
 from service.queries import role as role_queries
 from service.queries import server as server_queries
+from service.queries import session as session_queries
 from service.queries import user as user_queries
 from service.queries.user import USER_ORDERS
 from service.scalars import SCALARS, BigInt
@@ -42,6 +46,7 @@ from service.weights import WEIGHT
 
 QUERIES = (
     user_queries,
+    session_queries,
     node_queries,
     plan_queries,
     role_queries,
@@ -49,7 +54,22 @@ QUERIES = (
     server_queries,
     audit_event_queries,
 )
-MUTATIONS = (user, suspension, plan, role, session, password, profile, api_key, ssh_key, server, subuser)
+MUTATIONS = (
+    user,
+    suspension,
+    plan,
+    role,
+    session,
+    reauthentication,
+    access_token,
+    autologin,
+    password,
+    profile,
+    api_key,
+    ssh_key,
+    server,
+    subuser,
+)
 # The orders of each list that has more than the order of its ids, so that their queries can be checked
 ORDERS = {"list_users": tuple(USER_ORDERS.values())}
 DESCRIPTION = """\

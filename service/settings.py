@@ -26,6 +26,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ROSTER_", env_ignore_empty=True, frozen=True)
 
+    access_token_lifetime: Annotated[
+        int, Field(ge=300, le=limits.ACCESS_TOKEN, description="Seconds after which an access token (JWT) expires")
+    ] = 600
     batch_limit: Annotated[int, Field(ge=1, le=1000, description="Operations in one HTTP batch")] = 20
     body_limit: Annotated[int, Field(ge=1024, description="Bytes of a request body")] = 1_048_576
     compiled: Annotated[
@@ -55,6 +58,9 @@ class Settings(BaseSettings):
         int | None, Field(ge=1, le=64, description="Threads that hash passwords; default: number of cores - 1")
     ] = None
     host: Annotated[str, Field(min_length=1, description="Address to listen on")] = "127.0.0.1"
+    impersonation_lifetime: Annotated[
+        int, Field(ge=60, le=3600, description="Seconds after which a session of an autologin link expires")
+    ] = 3600
     introspection: Annotated[bool, Field(description="Answer introspection queries")] = True
     log_format: Annotated[
         Literal["auto", "json", "text"], Field(description="Format of log lines; auto: text on a terminal, else JSON")

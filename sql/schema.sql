@@ -160,11 +160,22 @@ CREATE TABLE sessions (
   ended_at timestamp with time zone,
   authenticated_at timestamp with time zone NOT NULL DEFAULT now(),
   impersonator_id uuid,
+  impersonator_session_id uuid,
+  impersonator_api_key_id uuid,
   CONSTRAINT sessions_device_length CHECK ((char_length(device) <= 255)),
   CONSTRAINT sessions_pkey PRIMARY KEY (id),
   CONSTRAINT sessions_user_agent_length CHECK ((char_length(user_agent) <= 255)),
   CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 ) WITH (fillfactor=80);
+
+CREATE TABLE signing_keys (
+  id uuid NOT NULL DEFAULT uuid_v7(),
+  public_key bytea NOT NULL,
+  private_key bytea,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  retired_at timestamp with time zone,
+  CONSTRAINT signing_keys_pkey PRIMARY KEY (id)
+);
 
 CREATE TABLE ssh_keys (
   id uuid NOT NULL DEFAULT uuid_v7(),
@@ -295,6 +306,8 @@ CREATE INDEX sessions_user_id_all_idx ON sessions USING btree (user_id);
 
 CREATE INDEX sessions_user_id_idx ON sessions USING btree (user_id, id) WHERE (ended_at IS NULL);
 
+CREATE UNIQUE INDEX signing_keys_current_key ON signing_keys USING btree (((retired_at IS NULL))) WHERE (retired_at IS NULL);
+
 CREATE UNIQUE INDEX ssh_keys_fingerprint_key ON ssh_keys USING btree (fingerprint, user_id);
 
 CREATE UNIQUE INDEX ssh_keys_name_key ON ssh_keys USING btree (user_id, fold(name));
@@ -343,19 +356,29 @@ CREATE VIEW actors AS
     sessions.id AS actor_session_id,
     NULL::uuid AS actor_api_key_id,
     NULL::text[] AS actor_scope,
-    NULL::cidr[] AS actor_allowed_ips,
-    NULL::timestamp with time zone AS actor_expires_at,
+    opener_keys.allowed_ips AS actor_allowed_ips,
+    opener_keys.expires_at AS actor_expires_at,
     false AS actor_retiring,
-    (NOT is_live(sessions.ended_at, sessions.expires_at, sessions.idle_expires_at)) AS actor_expired,
+    ((NOT is_live(sessions.ended_at, sessions.expires_at, sessions.idle_expires_at)) OR ((sessions.impersonator_id IS NOT NULL) AND ((impersonators.id IS NULL) OR is_suspended(impersonators.suspended_at, impersonators.suspended_until) OR (impersonator_roles.require_two_factor AND (NOT impersonators.two_factor_enabled)) OR (NOT COALESCE(
+        CASE
+            WHEN (sessions.impersonator_api_key_id IS NULL) THEN is_live(openers.ended_at, openers.expires_at, openers.idle_expires_at)
+            ELSE ((opener_keys.id IS NOT NULL) AND in_force(opener_keys.expires_at))
+        END, false))))) AS actor_expired,
     is_suspended(users.suspended_at, users.suspended_until) AS actor_suspended,
     is_stale(sessions.last_seen_at, LEAST('00:01:00'::interval, ((sessions.idle_expires_at - sessions.last_seen_at) / (4)::double precision))) AS actor_stale,
     sessions.authenticated_at AS actor_authenticated_at,
     sessions.impersonator_id AS actor_impersonator_id,
-    (roles.require_two_factor AND (NOT users.two_factor_enabled)) AS actor_two_factor_missing
-   FROM (((session_tokens
+    (roles.require_two_factor AND (NOT users.two_factor_enabled)) AS actor_two_factor_missing,
+    impersonator_roles.permissions AS actor_impersonator_permissions,
+    opener_keys.permissions AS actor_impersonator_scope
+   FROM (((((((session_tokens
      JOIN sessions ON ((session_tokens.session_id = sessions.id)))
      JOIN users ON ((sessions.user_id = users.id)))
      JOIN roles ON ((users.role_id = roles.id)))
+     LEFT JOIN users impersonators ON ((sessions.impersonator_id = impersonators.id)))
+     LEFT JOIN roles impersonator_roles ON ((impersonators.role_id = impersonator_roles.id)))
+     LEFT JOIN sessions openers ON ((sessions.impersonator_session_id = openers.id)))
+     LEFT JOIN api_keys opener_keys ON ((sessions.impersonator_api_key_id = opener_keys.id)))
 UNION ALL
  SELECT api_key_secrets.hash AS actor_token_hash,
     users.id AS actor_user_id,
@@ -372,7 +395,9 @@ UNION ALL
     is_stale(api_keys.last_used_at, '00:01:00'::interval) AS actor_stale,
     NULL::timestamp with time zone AS actor_authenticated_at,
     NULL::uuid AS actor_impersonator_id,
-    (roles.require_two_factor AND (NOT users.two_factor_enabled)) AS actor_two_factor_missing
+    (roles.require_two_factor AND (NOT users.two_factor_enabled)) AS actor_two_factor_missing,
+    NULL::text[] AS actor_impersonator_permissions,
+    NULL::text[] AS actor_impersonator_scope
    FROM (((api_key_secrets
      JOIN api_keys ON ((api_key_secrets.api_key_id = api_keys.id)))
      JOIN users ON ((api_keys.user_id = users.id)))

@@ -32,7 +32,7 @@ LAYERS = (
     ("payloads",),
     ("fields",),
     ("resources",),
-    ("mail.", "sessions"),
+    ("mail.", "sessions", "signing_keys", "two_factor"),
     ("write",),
     ("attempts", "audit", "idempotency"),
     ("context",),
@@ -43,12 +43,13 @@ LAYERS = (
     ("operations.",),
     ("scalars",),
     ("access.authenticate", "access.viewer"),
+    ("access.signing_keys",),
     ("database.",),
     ("access.authorize",),
     ("access.actor",),
     ("access.rules",),
     ("access.permissions",),
-    ("logs",),
+    ("links", "logs"),
     ("settings",),
     ("embedded.", "graphiql"),
     ("one_time",),
@@ -61,7 +62,15 @@ CEILING = 300
 GENERATED = {REPOSITORY / "sql" / "schema.sql"}
 # Stems that belong to no table of their own
 WITHOUT_TABLE = {
-    "mutations": {"guards", "password", "profile", "suspension"},
+    "mutations": {
+        "access_token",
+        "autologin",
+        "guards",
+        "password",
+        "profile",
+        "reauthentication",
+        "suspension",
+    },
     "queries": {"arguments", "node", "permission"},
     "types": {"node", "payload", "permission_info"},
 }

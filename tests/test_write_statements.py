@@ -38,7 +38,7 @@ EXPECTED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "logoutAll": ({}, ["lock_user", "end_sessions_by_user +", "create_audit_event +"]),
     "updateSettings": ({"patch": {"theme": "dark"}}, ["lock_user", "update_user +", "create_audit_event +"]),
     # The caller is anonymous until the session is created
-    "login": ({"login": "bob", "password": PASSWORD}, ["lock_login", "create_session", "create_audit_event +"]),
+    "login": ({"login": "bob", "password": PASSWORD}, ["lock_login", "create_session", ACTOR, "create_audit_event +"]),
 }
 # Updates that change no column of an index: the table, the statement, and its parameters
 WITHIN_A_PAGE: list[tuple[str, str, dict[str, Any]]] = [

@@ -121,7 +121,7 @@ def suspension(
     by_id="users_by_id",
     owner=("id",),
     relations={"password": Related("id", "passwords_by_user")},
-    audit_names={"password": "has_password", "subusers": "servers"},
+    audit_names={"autologinLink": "sessions", "password": "has_password", "subusers": "servers"},
 )
 class User(Row, Node):
     """A row of `users`."""

@@ -38,7 +38,7 @@ async def opened(client: Client, token: str, **options: Any) -> dict[str, Any]:
 
 async def impersonated(client: Client, by: Person | str, user: Person) -> str:
     """Return the token of a session in which one person acts as another."""
-    payload = await opened(client, await link(client, by, user))
+    payload = await client.mutate("openAutologinLink", {"token": await link(client, by, user)}, "token")
     assert payload["errors"] == [], payload
     return str(payload["token"])
 
@@ -60,5 +60,6 @@ async def code(client: Client, document: str, by: Person | str, variables: dict[
 
 async def contents(client: Client) -> list[list[str]]:
     """Return the tables that a mutation could change, without the times of use."""
-    queries = [f"SELECT (to_jsonb(t) - 'last_seen_at' - 'idle_expires_at')::text FROM {name} t ORDER BY 1" for name in TABLES]  # noqa: S608
-    return [[row[0] for row in await client.rows(query)] for query in queries]
+    row = "to_jsonb(t) - 'last_seen_at' - 'idle_expires_at'"
+    queries = [f"SELECT CAST({row} AS text) FROM {name} AS t ORDER BY 1" for name in TABLES]  # noqa: S608
+    return [[found[0] for found in await client.rows(query)] for query in queries]

@@ -1,7 +1,8 @@
 """The keys of access tokens, as a worker knows them: the private key that signs, and the public keys that verify.
 
-Public keys are read again after a minute, and for an unknown key, but at most once a second. SECURITY: so a key that
-was deleted is no longer accepted after a minute, and a flood of tokens with unknown keys does not reach the database.
+Public keys are read again after a minute, and for an unknown key, but at most once a second: requests with one wait for
+the next time. SECURITY: so a key that was deleted is no longer accepted after a minute, and a flood of tokens with
+unknown keys does not reach the database.
 """
 
 from __future__ import annotations
@@ -46,29 +47,38 @@ class SigningKeys:
         return self._current
 
     async def find(self, key_id: str) -> VerificationKey | None:
-        """Return the public key of an id, or None."""
-        await self._read(UNKNOWN_SECONDS if key_id not in self._known else READ_SECONDS)
+        """Return the public key of an id, or None. For an unknown id the keys are read after this call."""
+        called_at = time.monotonic()
+        if key_id not in self._known:
+            while key_id not in self._known and self._read_at <= called_at:
+                await self._read(pause=UNKNOWN_SECONDS)
+        elif called_at - self._read_at >= READ_SECONDS:
+            await self._read()
         return self._known.get(key_id)
 
     async def published(self) -> list[dict[str, Any]]:
         """Return the public keys whose tokens may still be valid, as JSON Web Keys (RFC 7517), the newest first."""
-        await self._read(UNKNOWN_SECONDS)
+        if time.monotonic() - self._read_at >= UNKNOWN_SECONDS:
+            await self._read()
         now = time.time()
         valid = ((key_id, item) for key_id, item in self._known.items() if item.until is None or item.until > now)
         return [
             {**item.key.as_dict(private=False), "kid": key_id, "use": "sig", "alg": ALGORITHM} for key_id, item in valid
         ]
 
-    async def _read(self, seconds: float) -> None:
-        """Read the public keys if the last time is longer ago, once for all requests."""
-        if self._reading is None and time.monotonic() - self._read_at >= seconds:
-            self._read_at = time.monotonic()
-            self._reading = asyncio.create_task(self._read_all())
-        if self._reading is not None:
-            await asyncio.shield(self._reading)
+    async def _read(self, *, pause: float = 0.0) -> None:
+        """Read the public keys once for all requests, `pause` seconds after the last time at the earliest."""
+        if self._reading is None:
+            delay = self._read_at + pause - time.monotonic()
+            self._reading = asyncio.create_task(self._read_all(delay))
+            self._reading.add_done_callback(lambda task: task.cancelled() or task.exception())
+        await asyncio.shield(self._reading)
 
-    async def _read_all(self) -> None:
+    async def _read_all(self, delay: float) -> None:
         try:
+            if delay > 0:
+                await asyncio.sleep(delay)
+            self._read_at = time.monotonic()
             rows = await self._database.read("signing_keys")
         finally:
             self._reading = None

@@ -8,6 +8,8 @@ from typing import Any
 import strawberry
 
 from service import limits
+from service.access.actor import authority_of
+from service.access.authorize import exceeding
 from service.access.rules import Access, Public
 from service.attempts import TOKEN, begin_attempt
 from service.context import Info
@@ -21,7 +23,7 @@ from service.payloads import Payload, mutation, result
 from service.scalars import URL
 from service.sessions import Impersonator, open_session, remaining_seconds
 from service.types.user import is_suspended
-from service.write import write
+from service.write import Write, write
 
 PAGE = "/account/autologin"
 INVALID_LINK = "This link is not valid. It can be used once, within a minute."
@@ -101,6 +103,8 @@ async def open_autologin_link(info: Info, input: OpenAutologinLinkInput) -> Logi
             raise reject(ErrorCode.EXPIRED, INVALID_LINK, "token")
         data = found["data"]
         impersonator = Impersonator(data["impersonator"], data["session"], data["apiKey"])
+        if await _is_above(change, user, impersonator):
+            raise reject(ErrorCode.EXPIRED, INVALID_LINK, "token")
         lifetime = float(context.resources.settings.impersonation_lifetime)
         session, token = await open_session(change, user.id, impersonator=impersonator, lifetime=lifetime)
         # SECURITY: what the impersonator may do counts as of now, and may have changed since the link was created
@@ -110,3 +114,13 @@ async def open_autologin_link(info: Info, input: OpenAutologinLinkInput) -> Logi
         await attempt.succeeded(change.run)
     context.sign_in(change.actor, token, remaining_seconds(session))
     return LoginPayload(user=user, session=session, token=token)
+
+
+async def _is_above(change: Write, user: Any, impersonator: Impersonator) -> bool:
+    """Return whether a user holds more than the impersonator with the credential that created the link."""
+    person = await change.run("user_with_permissions", id=impersonator.user_id)
+    keys = await change.run("api_keys_by_id", keys=[impersonator.api_key_id]) if impersonator.api_key_id else [None]
+    if person is None or not keys:
+        return True
+    authority = authority_of(person.role_permissions, None if keys[0] is None else keys[0].permissions)
+    return bool(exceeding(user.role_permissions, authority))

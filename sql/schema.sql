@@ -356,29 +356,23 @@ CREATE VIEW actors AS
     sessions.id AS actor_session_id,
     NULL::uuid AS actor_api_key_id,
     NULL::text[] AS actor_scope,
-    opener_keys.allowed_ips AS actor_allowed_ips,
-    opener_keys.expires_at AS actor_expires_at,
+    NULL::cidr[] AS actor_allowed_ips,
+    NULL::timestamp with time zone AS actor_expires_at,
     false AS actor_retiring,
-    ((NOT is_live(sessions.ended_at, sessions.expires_at, sessions.idle_expires_at)) OR ((sessions.impersonator_id IS NOT NULL) AND ((impersonators.id IS NULL) OR is_suspended(impersonators.suspended_at, impersonators.suspended_until) OR (impersonator_roles.require_two_factor AND (NOT impersonators.two_factor_enabled)) OR (NOT COALESCE(
-        CASE
-            WHEN (sessions.impersonator_api_key_id IS NULL) THEN is_live(openers.ended_at, openers.expires_at, openers.idle_expires_at)
-            ELSE ((opener_keys.id IS NOT NULL) AND in_force(opener_keys.expires_at))
-        END, false))))) AS actor_expired,
+    (NOT is_live(sessions.ended_at, sessions.expires_at, sessions.idle_expires_at)) AS actor_expired,
     is_suspended(users.suspended_at, users.suspended_until) AS actor_suspended,
     is_stale(sessions.last_seen_at, LEAST('00:01:00'::interval, ((sessions.idle_expires_at - sessions.last_seen_at) / (4)::double precision))) AS actor_stale,
     sessions.authenticated_at AS actor_authenticated_at,
     sessions.impersonator_id AS actor_impersonator_id,
     (roles.require_two_factor AND (NOT users.two_factor_enabled)) AS actor_two_factor_missing,
-    impersonator_roles.permissions AS actor_impersonator_permissions,
-    opener_keys.permissions AS actor_impersonator_scope
-   FROM (((((((session_tokens
+        CASE
+            WHEN (sessions.impersonator_id IS NOT NULL) THEN impersonation(sessions.impersonator_id, sessions.impersonator_session_id, sessions.impersonator_api_key_id)
+            ELSE NULL::jsonb
+        END AS actor_impersonation
+   FROM (((session_tokens
      JOIN sessions ON ((session_tokens.session_id = sessions.id)))
      JOIN users ON ((sessions.user_id = users.id)))
      JOIN roles ON ((users.role_id = roles.id)))
-     LEFT JOIN users impersonators ON ((sessions.impersonator_id = impersonators.id)))
-     LEFT JOIN roles impersonator_roles ON ((impersonators.role_id = impersonator_roles.id)))
-     LEFT JOIN sessions openers ON ((sessions.impersonator_session_id = openers.id)))
-     LEFT JOIN api_keys opener_keys ON ((sessions.impersonator_api_key_id = opener_keys.id)))
 UNION ALL
  SELECT api_key_secrets.hash AS actor_token_hash,
     users.id AS actor_user_id,
@@ -396,8 +390,7 @@ UNION ALL
     NULL::timestamp with time zone AS actor_authenticated_at,
     NULL::uuid AS actor_impersonator_id,
     (roles.require_two_factor AND (NOT users.two_factor_enabled)) AS actor_two_factor_missing,
-    NULL::text[] AS actor_impersonator_permissions,
-    NULL::text[] AS actor_impersonator_scope
+    NULL::jsonb AS actor_impersonation
    FROM (((api_key_secrets
      JOIN api_keys ON ((api_key_secrets.api_key_id = api_keys.id)))
      JOIN users ON ((api_keys.user_id = users.id)))
@@ -467,6 +460,36 @@ CREATE OR REPLACE FUNCTION fold(value text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN translate(lower((replace(NORMALIZE(value, NFKC), 'İ'::text, 'i̇'::text) COLLATE roster)), 'ς'::text, 'σ'::text);
+
+CREATE OR REPLACE FUNCTION impersonation(impersonator uuid, by_session uuid, by_api_key uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+BEGIN
+  RETURN (
+    SELECT
+      jsonb_build_object(
+        'permissions', roles.permissions,
+        'scope', api_keys.permissions,
+        'allowed_ips', api_keys.allowed_ips,
+        'expires_at', api_keys.expires_at
+      )
+    FROM users
+    INNER JOIN roles ON users.role_id = roles.id
+    LEFT JOIN sessions ON sessions.id = by_session
+    LEFT JOIN api_keys ON api_keys.id = by_api_key
+    WHERE
+      users.id = impersonator
+      AND NOT is_suspended(users.suspended_at, users.suspended_until)
+      AND (users.two_factor_enabled OR NOT roles.require_two_factor)
+      AND CASE
+        WHEN by_api_key IS NULL THEN is_live(sessions.ended_at, sessions.expires_at, sessions.idle_expires_at)
+        ELSE api_keys.id IS NOT NULL AND in_force(api_keys.expires_at)
+      END
+  );
+END
+$function$;
 
 CREATE OR REPLACE FUNCTION in_force(until timestamp with time zone)
  RETURNS boolean

@@ -7,6 +7,7 @@ suspension counts from the next request on every worker.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
@@ -123,9 +124,6 @@ def actor_of(row: Any, token_hash: bytes, ip: str | None) -> Actor:
     missing = row["actor_two_factor_missing"]
     restriction = ApiError(ApiErrorCode.TWO_FACTOR_REQUIRED, NO_SECOND_FACTOR) if missing else None
     user_id, role_id, role_permissions = row["actor_user_id"], row["actor_role_id"], row["actor_permissions"]
-    networks = tuple(row["actor_allowed_ips"] or ())
-    if networks and (ip is None or not all_within([ip], networks)):
-        return rejected(ApiErrorCode.FORBIDDEN, WRONG_NETWORK)
     if row["actor_session_id"] is not None:
         actor = Actor(
             user_id,
@@ -136,7 +134,10 @@ def actor_of(row: Any, token_hash: bytes, ip: str | None) -> Actor:
             authenticated_at=row["actor_authenticated_at"],
             restriction=restriction,
         )
-        return actor if row["actor_impersonator_id"] is None else _impersonating(actor, row, networks)
+        return actor if row["actor_impersonator_id"] is None else _impersonating(actor, row, ip)
+    networks = tuple(row["actor_allowed_ips"])
+    if not _is_within(ip, networks):
+        return rejected(ApiErrorCode.FORBIDDEN, WRONG_NETWORK)
     return Actor(
         user_id,
         role_id,
@@ -148,13 +149,21 @@ def actor_of(row: Any, token_hash: bytes, ip: str | None) -> Actor:
     )
 
 
-def _impersonating(actor: Actor, row: Any, networks: tuple[str, ...]) -> Actor:
+def _is_within(ip: str | None, networks: tuple[str, ...]) -> bool:
+    return not networks or (ip is not None and all_within([ip], networks))
+
+
+def _impersonating(actor: Actor, row: Any, ip: str | None) -> Actor:
     """Limit the actor of a session to what the impersonator, with the credential that created the link, may do now."""
-    impersonator = authority_of(row["actor_impersonator_permissions"], row["actor_impersonator_scope"])
-    if IMPERSONATE not in impersonator.admin:
+    held = row["actor_impersonation"]
+    authority = NO_AUTHORITY if held is None else authority_of(held["permissions"], held["scope"])
+    if IMPERSONATE not in authority.admin:
         return rejected(ApiErrorCode.UNAUTHENTICATED, INVALID_CREDENTIAL)
     actor.impersonator_id = row["actor_impersonator_id"]
-    actor.authority = impersonated(actor.authority, impersonator)
-    if row["actor_impersonator_scope"] is not None:
-        actor.key_bounds = KeyBounds(row["actor_expires_at"], networks)
+    actor.authority = impersonated(actor.authority, authority)
+    if held["scope"] is not None:
+        networks, ends = tuple(held["allowed_ips"]), held["expires_at"]
+        if not _is_within(ip, networks):
+            return rejected(ApiErrorCode.FORBIDDEN, WRONG_NETWORK)
+        actor.key_bounds = KeyBounds(None if ends is None else dt.datetime.fromisoformat(ends), networks)
     return actor

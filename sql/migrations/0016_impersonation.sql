@@ -6,8 +6,37 @@ ALTER TABLE sessions
 ADD COLUMN impersonator_session_id uuid,
 ADD COLUMN impersonator_api_key_id uuid;
 
--- A session of an impersonator also has the permissions of the impersonator's role as of now, and the scope, networks,
--- and expiry of the impersonator's API key. It is expired if the impersonator could not create the link now.
+-- What a person who acts as a user holds now: the permissions of the role, and the scope, networks, and expiry of the
+-- API key that created the link. Null if the person may no longer sign in, or the session or the key has ended. It is a
+-- function, because as joins it would make every look-up of a credential slower.
+CREATE FUNCTION impersonation(impersonator uuid, by_session uuid, by_api_key uuid) RETURNS jsonb
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+  RETURN (
+    SELECT
+      jsonb_build_object(
+        'permissions', roles.permissions,
+        'scope', api_keys.permissions,
+        'allowed_ips', api_keys.allowed_ips,
+        'expires_at', api_keys.expires_at
+      )
+    FROM users
+    INNER JOIN roles ON users.role_id = roles.id
+    LEFT JOIN sessions ON sessions.id = by_session
+    LEFT JOIN api_keys ON api_keys.id = by_api_key
+    WHERE
+      users.id = impersonator
+      AND NOT is_suspended(users.suspended_at, users.suspended_until)
+      AND (users.two_factor_enabled OR NOT roles.require_two_factor)
+      AND CASE
+        WHEN by_api_key IS NULL THEN is_live(sessions.ended_at, sessions.expires_at, sessions.idle_expires_at)
+        ELSE api_keys.id IS NOT NULL AND in_force(api_keys.expires_at)
+      END
+  );
+END
+$$;
+
 CREATE OR REPLACE VIEW actors AS
 SELECT
   session_tokens.hash AS actor_token_hash,
@@ -17,26 +46,10 @@ SELECT
   sessions.id AS actor_session_id,
   CAST(NULL AS uuid) AS actor_api_key_id,
   CAST(NULL AS text[]) AS actor_scope,
-  opener_keys.allowed_ips AS actor_allowed_ips,
-  opener_keys.expires_at AS actor_expires_at,
+  CAST(NULL AS cidr[]) AS actor_allowed_ips,
+  CAST(NULL AS timestamptz) AS actor_expires_at,
   FALSE AS actor_retiring,
-  NOT is_live(sessions.ended_at, sessions.expires_at, sessions.idle_expires_at)
-  OR (
-    sessions.impersonator_id IS NOT NULL
-    AND (
-      impersonators.id IS NULL
-      OR is_suspended(impersonators.suspended_at, impersonators.suspended_until)
-      OR (impersonator_roles.require_two_factor AND NOT impersonators.two_factor_enabled)
-      OR NOT coalesce(
-        CASE
-          WHEN sessions.impersonator_api_key_id IS NULL
-            THEN is_live(openers.ended_at, openers.expires_at, openers.idle_expires_at)
-          ELSE opener_keys.id IS NOT NULL AND in_force(opener_keys.expires_at)
-        END,
-        FALSE
-      )
-    )
-  ) AS actor_expired,
+  NOT is_live(sessions.ended_at, sessions.expires_at, sessions.idle_expires_at) AS actor_expired,
   is_suspended(users.suspended_at, users.suspended_until) AS actor_suspended,
   is_stale(
     sessions.last_seen_at, least(interval '1 minute', (sessions.idle_expires_at - sessions.last_seen_at) / 4)
@@ -44,16 +57,16 @@ SELECT
   sessions.authenticated_at AS actor_authenticated_at,
   sessions.impersonator_id AS actor_impersonator_id,
   roles.require_two_factor AND NOT users.two_factor_enabled AS actor_two_factor_missing,
-  impersonator_roles.permissions AS actor_impersonator_permissions,
-  opener_keys.permissions AS actor_impersonator_scope
+  CASE
+    WHEN sessions.impersonator_id IS NOT NULL
+      THEN impersonation(
+        sessions.impersonator_id, sessions.impersonator_session_id, sessions.impersonator_api_key_id
+      )
+  END AS actor_impersonation
 FROM session_tokens
 INNER JOIN sessions ON session_tokens.session_id = sessions.id
 INNER JOIN users ON sessions.user_id = users.id
 INNER JOIN roles ON users.role_id = roles.id
-LEFT JOIN users AS impersonators ON sessions.impersonator_id = impersonators.id
-LEFT JOIN roles AS impersonator_roles ON impersonators.role_id = impersonator_roles.id
-LEFT JOIN sessions AS openers ON sessions.impersonator_session_id = openers.id
-LEFT JOIN api_keys AS opener_keys ON sessions.impersonator_api_key_id = opener_keys.id
 UNION ALL
 SELECT
   api_key_secrets.hash AS actor_token_hash,
@@ -72,8 +85,7 @@ SELECT
   CAST(NULL AS timestamptz) AS actor_authenticated_at,
   CAST(NULL AS uuid) AS actor_impersonator_id,
   roles.require_two_factor AND NOT users.two_factor_enabled AS actor_two_factor_missing,
-  CAST(NULL AS text[]) AS actor_impersonator_permissions,
-  CAST(NULL AS text[]) AS actor_impersonator_scope
+  CAST(NULL AS jsonb) AS actor_impersonation
 FROM api_key_secrets
 INNER JOIN api_keys ON api_key_secrets.api_key_id = api_keys.id
 INNER JOIN users ON api_keys.user_id = users.id

@@ -15,8 +15,7 @@ SELECT
   actors.actor_authenticated_at,
   actors.actor_impersonator_id,
   actors.actor_two_factor_missing,
-  actors.actor_impersonator_permissions,
-  actors.actor_impersonator_scope
+  actors.actor_impersonation
 FROM actors
 WHERE actors.actor_token_hash = :token_hash;
 
@@ -39,8 +38,7 @@ SELECT
   actors.actor_authenticated_at,
   actors.actor_impersonator_id,
   actors.actor_two_factor_missing,
-  actors.actor_impersonator_permissions,
-  actors.actor_impersonator_scope
+  actors.actor_impersonation
 FROM actors -- The planner does not see the length of the array; otherwise it would plan again at each run
 WHERE actors.actor_token_hash = ANY(ARRAY(SELECT unnest(CAST(:keys AS bytea[]))));
 
@@ -64,7 +62,6 @@ SELECT
   actors.actor_authenticated_at,
   actors.actor_impersonator_id,
   actors.actor_two_factor_missing,
-  actors.actor_impersonator_permissions,
-  actors.actor_impersonator_scope
+  actors.actor_impersonation
 FROM actors -- The planner does not see the length of the array; otherwise it would plan again at each run
 WHERE actors.actor_session_id = ANY(ARRAY(SELECT unnest(CAST(:keys AS uuid[]))));

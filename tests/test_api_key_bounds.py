@@ -93,6 +93,6 @@ async def test_no_key_changes_the_address_of_its_own_user_and_so_takes_over_the_
         value = {"id": user.id, "email": f"new-{user.username}@roster.test"}
         payload = await client.mutate("updateUser", value, "user { id }", by=robot["secret"])
         assert [(error["code"], error["field"]) for error in payload["errors"]] == found
-    # The address that it has is no change
+    # The address that the user has already
     value = {"id": admin.id, "email": "adam@roster.test", "firstName": "Adam"}
     assert (await client.mutate("updateUser", value, "user { id }", by=robot["secret"]))["errors"] == []

@@ -72,6 +72,17 @@ async def test_a_link_opens_a_session_of_the_user_that_shows_the_impersonator(
     assert created["changes"]["autologinLink"]["new"]["reason"] == "Ticket 7"
 
 
+async def test_the_audit_log_keeps_the_id_of_a_deleted_impersonator(
+    client: Client, root: Person, admin: Person, bob: Person
+) -> None:
+    await impersonated(client, admin, bob)
+    assert (await client.mutate("deleteUser", {"id": admin.id}, "", by=root))["errors"] == []
+    document = """{ auditEvents(filter: {event: ["session.impersonate"]}) {
+      nodes { impersonatorId impersonator { id } actorId } } }"""
+    [event] = (await client.data(document, by=root))["auditEvents"]["nodes"]
+    assert event == {"impersonatorId": admin.id, "impersonator": None, "actorId": bob.id}
+
+
 async def test_an_impersonation_is_not_a_login_of_the_user(client: Client, admin: Person, bob: Person) -> None:
     document = "{ me { lastLoginAt } }"
     before = await client.data(document, by=bob)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from service.commands import database, doctor, encryption, mail, seed, serve
+from service.commands import database, doctor, encryption, mail, seed, serve, signing_key
 
 
 @click.group(context_settings={"max_content_width": 110})
@@ -20,6 +20,7 @@ for command in (
     mail.mail,
     database.migrate,
     encryption.rotate_encryption,
+    signing_key.rotate_signing_key,
     serve.schema,
     seed.seed,
     serve.serve,

@@ -30,6 +30,8 @@ from service.settings import Settings
 
 # Readiness probes time out quickly, so respond before they do
 READY_SECONDS = 2
+KEY_SET_SECONDS = 60
+NOT_STORED = {"Cache-Control": "no-store"}
 COLLECTION_THRESHOLDS = (10_000, 5, 400)  # the second takes up to 50,000 objects, for 20 ms
 CLIENT_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
@@ -94,6 +96,17 @@ async def ready(request: Request) -> Response:
     return JSONResponse({"status": "ready"})
 
 
+async def signing_keys(request: Request) -> Response:
+    """Return the public keys of access tokens as a JSON Web Key Set (RFC 7517); 503 while the database is not there."""
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            keys = await request.app.state.resources.signing_keys.published()
+    except (asyncpg.PostgresError, *LOST, BusyError, TimeoutError):
+        return JSONResponse({"keys": []}, status_code=503, headers={"Retry-After": RETRY_SECONDS, **NOT_STORED})
+    # A client that meets an unknown key reads the set again, so no cache may keep it for long
+    return JSONResponse({"keys": keys}, headers={"Cache-Control": f"public, max-age={KEY_SET_SECONDS}"})
+
+
 async def home(_request: Request) -> Response:
     """Send a person to the GraphQL page."""
     return RedirectResponse("/graphql")
@@ -129,6 +142,7 @@ def application(configured: Settings, url: str) -> Starlette:
         routes=[
             Route("/health/live", live),
             Route("/health/ready", ready),
+            Route("/.well-known/jwks.json", signing_keys),
             Route("/", home),
             *graphiql.routes,
         ],

@@ -38,6 +38,7 @@ STEPS = (
     Step("delete_dead_sessions", "sessions"),
     Step("delete_expired_api_keys", "apiKeys"),
     Step("delete_expired_api_key_secrets", "apiKeySecrets"),
+    Step("delete_retired_signing_keys", "signingKeys"),
     Step("delete_old_idempotency_keys", "idempotencyKeys"),
     Step("delete_expired_tokens", "oneTimeTokens"),
     Step("delete_old_attempts", "attempts"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.access.actor import ANONYMOUS, Actor
+from service.access.signing_keys import SigningKeys
 from service.access.viewer import Rules, Viewer
 from service.compiler.plan import PageText
 from service.credentials.encryption import Encryption
@@ -47,6 +48,7 @@ class Resources:
     database: Database
     hasher: PasswordHasher
     encryption: Encryption
+    signing_keys: SigningKeys
     usernames: UsernamePolicy
     passwords: PasswordPolicy
     writes: WriteLimits
@@ -55,9 +57,13 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class SessionChange:
-    """What happened to the caller's session: a new one with this token, or none after its end."""
+    """What happened to the caller's session: a new token for `lifetime` seconds, or none after its end.
+
+    Without a lifetime it is that of the settings.
+    """
 
     token: str | None
+    lifetime: float | None = None
 
 
 @dataclass
@@ -91,10 +97,10 @@ class Context:
         """Continue the operation as another actor, or as the same with the authority of now."""
         self.viewer = Viewer(actor, self.rules, self.loaders)
 
-    def sign_in(self, actor: Actor, session_token: str) -> None:
-        """Continue the operation as the actor of a new session."""
+    def sign_in(self, actor: Actor, session_token: str, lifetime: float | None = None) -> None:
+        """Continue the operation as the actor of a session with a new token, which lives for `lifetime` seconds."""
         self.act_as(actor)
-        self.session_change = SessionChange(session_token)
+        self.session_change = SessionChange(session_token, lifetime)
 
     def sign_out(self) -> None:
         """Continue the operation without an actor, because its session has ended."""

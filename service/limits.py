@@ -25,6 +25,8 @@ USER_AGENT: Final = 255
 IDEMPOTENCY_KEY: Final = 255
 SEARCH: Final = 128
 LOOKUP_KEY: Final = 512
+AUTOLOGIN_REASON: Final = 1024
+AUDIENCE: Final = 255
 EVENT_NAME: Final = 64
 ADDRESS_LINE: Final = 256
 ADDRESS_NAME: Final = 128  # company and city
@@ -62,7 +64,9 @@ URL: Final = 2048
 AGE: Final = 122  # the oldest age that has been verified
 
 # Times in seconds
+ACCESS_TOKEN: Final = 900  # the longest lifetime that an operator may set
 API_KEY_GRACE: Final = 30 * 86_400
+AUTOLOGIN_LINK: Final = 60
 INVITATION: Final = 7 * 86_400
 RECENT_AUTHENTICATION: Final = 900
 TWO_FACTOR_LOGIN: Final = 300  # between the password and the second factor

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 
+from service.access.signing_keys import SigningKeys
 from service.clean_up import clean_up_regularly
 from service.context import Resources
 from service.credentials.encryption import Encryption, keys_of
@@ -82,6 +83,7 @@ async def opened(settings: Settings, url: str) -> AsyncIterator[Resources]:
         database,
         hasher,
         encryption,
+        SigningKeys(database, encryption),
         username_policy(settings),
         password_policy(settings),
         WriteLimits(settings.writes_per_hour),

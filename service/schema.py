@@ -17,11 +17,14 @@ from service.fields import OWNERSHIP, kind_of
 from service.graphql_core.executor import AccessExecutor
 from service.graphql_core.resolvers import resolver_of
 from service.mutations import (
+    access_token,
     api_key,
+    autologin,
     passkey,
     password,
     plan,
     profile,
+    reauthentication,
     role,
     server,
     session,
@@ -38,6 +41,7 @@ from service.queries import permission as permission_queries
 from service.queries import plan as plan_queries
 from service.queries import role as role_queries
 from service.queries import server as server_queries
+from service.queries import session as session_queries
 from service.queries import user as user_queries
 from service.queries.user import USER_ORDERS
 from service.scalars import SCALARS, BigInt
@@ -45,6 +49,7 @@ from service.weights import WEIGHT
 
 QUERIES = (
     user_queries,
+    session_queries,
     node_queries,
     plan_queries,
     role_queries,
@@ -52,7 +57,8 @@ QUERIES = (
     server_queries,
     audit_event_queries,
 )
-_CREDENTIALS = (session, two_factor_login, password, two_factor, passkey, api_key, ssh_key)
+_SESSIONS = (session, two_factor_login, reauthentication, access_token, autologin)
+_CREDENTIALS = (*_SESSIONS, password, two_factor, passkey, api_key, ssh_key)
 MUTATIONS = (user, suspension, plan, role, *_CREDENTIALS, profile, server, subuser)
 # The orders of each list that has more than the order of its ids, so that their queries can be checked
 ORDERS = {"list_users": tuple(USER_ORDERS.values())}

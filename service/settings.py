@@ -29,6 +29,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ROSTER_", env_ignore_empty=True, frozen=True)
 
+    access_token_lifetime: Annotated[
+        int, Field(ge=300, le=limits.ACCESS_TOKEN, description="Seconds after which an access token (JWT) expires")
+    ] = 600
     audit_retention_months: Annotated[
         int | None,
         Field(ge=1, le=1200, description="Whole months for which audit events are kept; default: for ever"),
@@ -67,6 +70,9 @@ class Settings(BaseSettings):
         ),
     ] = None
     host: Annotated[str, Field(min_length=1, description="Address to listen on")] = "127.0.0.1"
+    impersonation_lifetime: Annotated[
+        int, Field(ge=60, le=3600, description="Seconds after which a session of an autologin link expires")
+    ] = 3600
     introspection: Annotated[bool, Field(description="Answer introspection queries")] = True
     log_format: Annotated[
         Literal["auto", "json", "text"], Field(description="Format of log lines; auto: text on a terminal, else JSON")

@@ -189,11 +189,22 @@ CREATE TABLE sessions (
   ended_at timestamp with time zone,
   authenticated_at timestamp with time zone NOT NULL DEFAULT now(),
   impersonator_id uuid,
+  impersonator_session_id uuid,
+  impersonator_api_key_id uuid,
   CONSTRAINT sessions_device_length CHECK ((char_length(device) <= 255)),
   CONSTRAINT sessions_pkey PRIMARY KEY (id),
   CONSTRAINT sessions_user_agent_length CHECK ((char_length(user_agent) <= 255)),
   CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 ) WITH (fillfactor=80);
+
+CREATE TABLE signing_keys (
+  id uuid NOT NULL DEFAULT uuid_v7(),
+  public_key bytea NOT NULL,
+  private_key bytea,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  retired_at timestamp with time zone,
+  CONSTRAINT signing_keys_pkey PRIMARY KEY (id)
+);
 
 CREATE TABLE ssh_keys (
   id uuid NOT NULL DEFAULT uuid_v7(),
@@ -344,6 +355,8 @@ CREATE INDEX sessions_user_id_all_idx ON sessions USING btree (user_id);
 
 CREATE INDEX sessions_user_id_idx ON sessions USING btree (user_id, id) WHERE (ended_at IS NULL);
 
+CREATE UNIQUE INDEX signing_keys_current_key ON signing_keys USING btree (((retired_at IS NULL))) WHERE (retired_at IS NULL);
+
 CREATE UNIQUE INDEX ssh_keys_fingerprint_key ON ssh_keys USING btree (fingerprint, user_id);
 
 CREATE UNIQUE INDEX ssh_keys_name_key ON ssh_keys USING btree (user_id, fold(name));
@@ -400,7 +413,11 @@ CREATE VIEW actors AS
     is_stale(sessions.last_seen_at, LEAST('00:01:00'::interval, ((sessions.idle_expires_at - sessions.last_seen_at) / (4)::double precision))) AS actor_stale,
     sessions.authenticated_at AS actor_authenticated_at,
     sessions.impersonator_id AS actor_impersonator_id,
-    (roles.require_two_factor AND (NOT users.two_factor_enabled)) AS actor_two_factor_missing
+    (roles.require_two_factor AND (NOT users.two_factor_enabled)) AS actor_two_factor_missing,
+        CASE
+            WHEN (sessions.impersonator_id IS NOT NULL) THEN impersonation(sessions.impersonator_id, sessions.impersonator_session_id, sessions.impersonator_api_key_id)
+            ELSE NULL::jsonb
+        END AS actor_impersonation
    FROM (((session_tokens
      JOIN sessions ON ((session_tokens.session_id = sessions.id)))
      JOIN users ON ((sessions.user_id = users.id)))
@@ -421,7 +438,8 @@ UNION ALL
     is_stale(api_keys.last_used_at, '00:01:00'::interval) AS actor_stale,
     NULL::timestamp with time zone AS actor_authenticated_at,
     NULL::uuid AS actor_impersonator_id,
-    (roles.require_two_factor AND (NOT users.two_factor_enabled)) AS actor_two_factor_missing
+    (roles.require_two_factor AND (NOT users.two_factor_enabled)) AS actor_two_factor_missing,
+    NULL::jsonb AS actor_impersonation
    FROM (((api_key_secrets
      JOIN api_keys ON ((api_key_secrets.api_key_id = api_keys.id)))
      JOIN users ON ((api_keys.user_id = users.id)))
@@ -519,6 +537,36 @@ CREATE OR REPLACE FUNCTION fold(value text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN translate(lower((replace(NORMALIZE(value, NFKC), 'İ'::text, 'i̇'::text) COLLATE roster)), 'ς'::text, 'σ'::text);
+
+CREATE OR REPLACE FUNCTION impersonation(impersonator uuid, by_session uuid, by_api_key uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+BEGIN
+  RETURN (
+    SELECT
+      jsonb_build_object(
+        'permissions', roles.permissions,
+        'scope', api_keys.permissions,
+        'allowed_ips', api_keys.allowed_ips,
+        'expires_at', api_keys.expires_at
+      )
+    FROM users
+    INNER JOIN roles ON users.role_id = roles.id
+    LEFT JOIN sessions ON sessions.id = by_session
+    LEFT JOIN api_keys ON api_keys.id = by_api_key
+    WHERE
+      users.id = impersonator
+      AND NOT is_suspended(users.suspended_at, users.suspended_until)
+      AND (users.two_factor_enabled OR NOT roles.require_two_factor)
+      AND CASE
+        WHEN by_api_key IS NULL THEN is_live(sessions.ended_at, sessions.expires_at, sessions.idle_expires_at)
+        ELSE api_keys.id IS NOT NULL AND in_force(api_keys.expires_at)
+      END
+  );
+END
+$function$;
 
 CREATE OR REPLACE FUNCTION in_force(until timestamp with time zone)
  RETURNS boolean

@@ -19,7 +19,7 @@ PROFILE = {
 SETTINGS = {"theme": "dark", "panel": {"columns": 3, "names": ["a", "b"]}}
 PATCHES: tuple[dict[str, Any], ...] = ({}, {"theme": "dark"}, {"panel": {"columns": 3}}, {"absent": None}, SETTINGS)
 # These would end the caller's session, or return something random, so documents select them only to skip them
-SKIPPED = frozenset({"logout", "logoutAll", "startPasskeyLogin", "startPasskeyRegistration"})
+SKIPPED = frozenset({"createAccessToken", "logout", "logoutAll", "startPasskeyLogin", "startPasskeyRegistration"})
 
 NO_ADDRESS = {"sendEmail": True, "email": None}
 
@@ -53,6 +53,10 @@ def _rejections(known: Known, random: Random) -> dict[str, list[dict[str, Any]]]
         "revokeSession": [missing],
         "setPassword": [{"userId": MISSING_ID}, {"userId": one("User"), "password": "short"}],
         "changePassword": [{"newPassword": "short"}],
+        "createAccessToken": [{"audience": TOO_LONG}],
+        "createAutologinLink": [{"userId": MISSING_ID}, {"userId": one("User"), "reason": "x" * 1025}],
+        "openAutologinLink": [{"token": ""}, {"token": TOO_LONG}],
+        "reauthenticate": [{"password": ""}],
         "createApiKey": [{"name": TOO_LONG}, {"expiresAt": PAST}, {"name": "", "permissions": ["users.delete"]}],
         "updateApiKey": [missing, {"id": one("ApiKey"), "name": TOO_LONG}, {"id": one("ApiKey"), "expiresAt": PAST}],
         "rotateApiKey": [missing, {"id": one("ApiKey"), "graceSeconds": -1}],

@@ -187,7 +187,7 @@ async def test_a_login_writes_one_audit_event_of_the_user(client: Client, alice:
         "target": {"id": session["id"]},
         "ip": "192.0.2.1",
     }
-    assert set(changes) == {"ip", "device", "userAgent", "userId", "expiresAt", "lastSeenAt"}
+    assert set(changes) == {"authenticatedAt", "ip", "device", "userAgent", "userId", "expiresAt", "lastSeenAt"}
     assert {change["old"] for change in changes.values()} == {None}
     assert (changes["device"]["new"], changes["userId"]["new"]) == (session["device"], alice.id)
     assert found["me"]["version"] == 1, "a login does not change the version of the user"

@@ -34,7 +34,7 @@ KNOWN_ADMIN = dotted("""
     plans: create delete update
     roles: create delete read update
     servers: create delete read update
-    users: billing create credentials delete password plan read sessions suspend two-factor update
+    users: billing create credentials delete impersonate password plan read sessions suspend two-factor update
 """)
 KNOWN_ACCOUNT = dotted("""
     account: password read two-factor update

@@ -47,6 +47,19 @@ async def use_every_secret(client: Client, admin: Person, alice: Person) -> dict
     secrets["rotated API key"] = created["secret"]
     rotation = {"id": created["apiKey"]["id"], "graceSeconds": 600}
     secrets["API key"] = (await client.mutate("rotateApiKey", rotation, "secret", by=created["secret"]))["secret"]
+    secrets["access token"] = (await client.mutate("createAccessToken", {}, "accessToken", by=alice))["accessToken"]
+    secrets["signature of it"] = secrets["access token"][-86:]
+    assert (await client.data("{ me { id } }", by=secrets["access token"]))["me"] == {"id": alice.id}
+    link = await client.mutate("createAutologinLink", {"userId": alice.id}, "url", by=admin)
+    secrets["autologin link"] = link["url"].partition("#")[2]
+    opened = await client.mutate("openAutologinLink", {"token": secrets["autologin link"]}, "token")
+    secrets["impersonated session"] = opened["token"]
+    secrets["unused autologin link"] = (
+        await client.mutate("createAutologinLink", {"userId": alice.id}, "url", by=admin)
+    )["url"].partition("#")[2]
+    secrets["renewed session"] = (
+        await client.mutate("reauthenticate", {"password": PASSWORD}, "token", by=secrets["session"])
+    )["token"]
     secrets["own new password"] = "a-quite-new-horse-1723"
     change = {"currentPassword": PASSWORD, "newPassword": secrets["own new password"]}
     assert await client.mutate("changePassword", change, "", by=alice) == {"errors": []}
@@ -67,7 +80,7 @@ async def test_no_table_contains_a_secret(client: Client, admin: Person, alice: 
     for name, secret in secrets.items():
         for spelling in spellings(secret):
             assert spelling not in stored, name
-    for name in ("session", "API key", "rotated API key"):
+    for name in ("renewed session", "API key", "rotated API key", "unused autologin link"):
         assert hashlib.sha256(secrets[name].encode()).hexdigest() in stored, "only the hash is stored"
 
 

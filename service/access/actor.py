@@ -66,6 +66,21 @@ def _authority(role_permissions: tuple[str, ...], scope: tuple[str, ...] | None)
     return Authority(admin & listed, permissions.ACCOUNT & listed, listed)
 
 
+@lru_cache(KEPT_AUTHORITIES)
+def impersonated(user: Authority, impersonator: Authority) -> Authority:
+    """Return the authority of a person who acts as a user: what both hold, without what only the user may do.
+
+    SECURITY: the scope of an API key stays in force. The permissions on the user's own account are not compared with
+    those of the impersonator, who holds them on another account.
+    """
+    scopes = [scope for scope in (user.scope, impersonator.scope) if scope is not None]
+    return Authority(
+        (user.admin & impersonator.admin) - permissions.OWNER_ONLY,
+        (user.account & impersonator.account) - permissions.OWNER_ONLY,
+        frozenset.intersection(*scopes) if scopes else None,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class KeyBounds:
     """When and from where an API key may be used. Whatever is made with the key must stay within these bounds."""
@@ -87,9 +102,10 @@ class Actor:
     An anonymous caller has no `user_id`; `rejection` then says why a presented credential is not valid. `token_hash`
     allows the credential to be checked again. `system` names the part of the service that acts by itself.
 
-    `authenticated_at` is when the user of a session last proved who they are. `impersonator_id` is the person who
-    opened the session by an autologin link. `restriction` is the error of whatever the authority does not permit, while
-    the user must first do something else, such as set up a second factor.
+    `authenticated_at` is when the user of a session last proved who they are. `by_access_token` says that the request
+    has an access token of the session. `impersonator_id` is the person who opened the session by an autologin link; it
+    also has the bounds of the API key that created the link. `restriction` is the error of whatever the authority does
+    not permit, while the user must first do something else, such as set up a second factor.
     """
 
     user_id: str | None = None
@@ -101,6 +117,7 @@ class Actor:
     token_hash: bytes | None = field(default=None, repr=False)
     key_bounds: KeyBounds | None = None
     authenticated_at: dt.datetime | None = None
+    by_access_token: bool = False
     impersonator_id: str | None = None
     restriction: ApiError | None = None
     system: str | None = None

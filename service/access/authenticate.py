@@ -1,4 +1,4 @@
-"""Authentication: the token of a session or an API key becomes an Actor.
+"""Authentication: the token of a session or an API key, or an access token of a session, becomes an Actor.
 
 Nothing is cached. Each request takes one indexed look-up, so that an ended session, a deleted key, a changed role, or a
 suspension counts from the next request on every worker.
@@ -7,6 +7,7 @@ suspension counts from the next request on every worker.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
@@ -14,7 +15,10 @@ from weakref import WeakKeyDictionary
 
 import asyncpg
 
-from service.access.actor import ENROLMENT, NO_AUTHORITY, Actor, KeyBounds, authority_of, rejected
+from service.access.actor import ENROLMENT, NO_AUTHORITY, Actor, KeyBounds, authority_of, impersonated, rejected
+from service.access.permissions import IMPERSONATE
+from service.access.signing_keys import SigningKeys
+from service.credentials import access_tokens
 from service.credentials.tokens import digest, kind_of
 from service.database.connection import Database
 from service.database.servers import LOST
@@ -27,6 +31,8 @@ ACTOR: Final = "actor_by_hash"  # the statement that reads one credential
 # The credentials whose use is being recorded, each once at a time
 _recording: WeakKeyDictionary[Database, dict[str | None, asyncio.Task[None]]] = WeakKeyDictionary()
 INVALID_CREDENTIAL = "The session or API key is not valid. Sign in again."
+INVALID_ACCESS_TOKEN = "The access token is not valid. Create a new one."  # noqa: S105  (a message)
+WRONG_NETWORK = "This API key may not be used from this address."
 NO_SECOND_FACTOR = "Your role requires a second factor. Set one up first."
 
 
@@ -40,7 +46,30 @@ async def authenticate(database: Database, token: str, *, ip: str | None, sessio
     token_hash = digest(token)
     # Look-ups of all requests leave together; one begins after its request has arrived, so no revocation is missed
     row = _first((await database.load_rows("actors_by_hash", (token_hash,))).get(token_hash))
-    actor = actor_of(row, token_hash, ip)
+    return await _used(database, row, actor_of(row, token_hash, ip), session_idle)
+
+
+async def authenticate_access_token(  # noqa: PLR0917
+    database: Database, keys: SigningKeys, token: str, issuer: str, ip: str | None, session_idle: int
+) -> Actor:
+    """Return the actor of an access token's session. The token is verified before the database is read.
+
+    SECURITY: the session is looked up as for its own token, so that the access token ends with it (ASVS 7.4.1, 8.3.2).
+    """
+    key_id = access_tokens.key_id_of(token)
+    key = None if key_id is None else await keys.find(key_id)
+    claims = None if key is None else access_tokens.verified(token, key, issuer)
+    if claims is None:
+        return rejected(ApiErrorCode.UNAUTHENTICATED, INVALID_ACCESS_TOKEN)
+    row = _first((await database.load_rows("actors_by_session", (claims.session_id,))).get(claims.session_id))
+    if row is None or row["actor_user_id"] != claims.user_id:
+        return rejected(ApiErrorCode.UNAUTHENTICATED, INVALID_ACCESS_TOKEN)
+    actor = actor_of(row, row["actor_token_hash"], ip)
+    actor.by_access_token = True
+    return await _used(database, row, actor, session_idle)
+
+
+async def _used(database: Database, row: Any, actor: Actor, session_idle: int) -> Actor:
     if actor.rejection is None and row["actor_stale"]:
         await _record_use(database, actor, session_idle)
     return actor
@@ -71,7 +100,9 @@ async def _write_use(database: Database, actor: Actor, session_idle: int) -> Non
 async def authenticate_again(run: Run, actor: Actor, *, ip: str | None) -> Actor:
     """Return the actor as the credential is now. `run` runs a statement by name."""
     token_hash = actor.token_hash or b""
-    return actor_of(await run(ACTOR, token_hash=token_hash), token_hash, ip)
+    found = actor_of(await run(ACTOR, token_hash=token_hash), token_hash, ip)
+    found.by_access_token = actor.by_access_token
+    return found
 
 
 def _first(rows: Sequence[Any] | None) -> Any:
@@ -94,19 +125,19 @@ def actor_of(row: Any, token_hash: bytes, ip: str | None) -> Actor:
     restriction = ApiError(ApiErrorCode.TWO_FACTOR_REQUIRED, NO_SECOND_FACTOR) if missing else None
     user_id, role_id, role_permissions = row["actor_user_id"], row["actor_role_id"], row["actor_permissions"]
     if row["actor_session_id"] is not None:
-        return Actor(
+        actor = Actor(
             user_id,
             role_id,
             session_id=row["actor_session_id"],
             authority=ENROLMENT if missing else authority_of(role_permissions),
             token_hash=token_hash,
             authenticated_at=row["actor_authenticated_at"],
-            impersonator_id=row["actor_impersonator_id"],
             restriction=restriction,
         )
+        return actor if row["actor_impersonator_id"] is None else _impersonating(actor, row, ip)
     networks = tuple(row["actor_allowed_ips"])
-    if networks and (ip is None or not all_within([ip], networks)):
-        return rejected(ApiErrorCode.FORBIDDEN, "This API key may not be used from this address.")
+    if not _is_within(ip, networks):
+        return rejected(ApiErrorCode.FORBIDDEN, WRONG_NETWORK)
     return Actor(
         user_id,
         role_id,
@@ -116,3 +147,23 @@ def actor_of(row: Any, token_hash: bytes, ip: str | None) -> Actor:
         token_hash=token_hash,
         key_bounds=KeyBounds(row["actor_expires_at"], networks, row["actor_retiring"]),
     )
+
+
+def _is_within(ip: str | None, networks: tuple[str, ...]) -> bool:
+    return not networks or (ip is not None and all_within([ip], networks))
+
+
+def _impersonating(actor: Actor, row: Any, ip: str | None) -> Actor:
+    """Limit the actor of a session to what the impersonator, with the credential that created the link, may do now."""
+    held = row["actor_impersonation"]
+    authority = NO_AUTHORITY if held is None else authority_of(held["permissions"], held["scope"])
+    if IMPERSONATE not in authority.admin:
+        return rejected(ApiErrorCode.UNAUTHENTICATED, INVALID_CREDENTIAL)
+    actor.impersonator_id = row["actor_impersonator_id"]
+    actor.authority = impersonated(actor.authority, authority)
+    if held["scope"] is not None:
+        networks, ends = tuple(held["allowed_ips"]), held["expires_at"]
+        if not _is_within(ip, networks):
+            return rejected(ApiErrorCode.FORBIDDEN, WRONG_NETWORK)
+        actor.key_bounds = KeyBounds(None if ends is None else dt.datetime.fromisoformat(ends), networks)
+    return actor

@@ -17,6 +17,8 @@ from service.access.actor import Actor, Authority, expand
 from service.access.rules import Ownership, Rule
 from service.errors import ApiError, ApiErrorCode
 
+AS_ANOTHER_USER = "You cannot do this as another user."
+
 
 class Verdict(Enum):
     """What a rule means for a caller before any row is known."""
@@ -80,6 +82,8 @@ def denial(actor: Actor, rule: Rule, row: Any = None) -> ApiError:
     # At the root no object is known yet: it may belong to the caller
     own_object = ownership is None or owns(actor, row, ownership)
     permission = required_permission(rule, own_object=own_object)
+    if actor.impersonator_id is not None and permission in permissions.OWNER_ONLY:
+        return ApiError(ApiErrorCode.FORBIDDEN, AS_ANOTHER_USER)
     return ApiError(ApiErrorCode.FORBIDDEN, f"This requires the permission {permission}.", permission=permission)
 
 
@@ -91,8 +95,17 @@ def exceeding(role_permissions: Iterable[str], authority: Authority) -> frozense
     return expand(role_permissions) - authority.admin
 
 
+def require_self(actor: Actor) -> None:
+    """Raise if a person acts as another user.
+
+    SECURITY: this person could keep the account by a password or key of their own, or lock the user out.
+    """
+    if actor.impersonator_id is not None:
+        raise ApiError(ApiErrorCode.FORBIDDEN, AS_ANOTHER_USER)
+
+
 def require_recent(actor: Actor) -> None:
-    """Raise unless the user of a session has proved a short time ago who they are (ASVS 7.5.1).
+    """Raise unless the user of a session has proved a short time ago who they are (ASVS 7.5.1), and is not another.
 
     An API key has no user at hand: its permissions decide.
     """
@@ -102,15 +115,6 @@ def require_recent(actor: Actor) -> None:
     age = dt.datetime.now(dt.UTC) - actor.authenticated_at
     if age.total_seconds() > limits.RECENT_AUTHENTICATION:
         raise ApiError(ApiErrorCode.REAUTH_REQUIRED, "Prove who you are with `reauthenticate`, and try again.")
-
-
-def require_self(actor: Actor) -> None:
-    """Raise if the caller acts as another user.
-
-    SECURITY: a person who acts as another user could keep the account by a password or key of their own.
-    """
-    if actor.impersonator_id is not None:
-        raise ApiError(ApiErrorCode.FORBIDDEN, "You cannot do this as another user.")
 
 
 def require_still(rule: Rule, before: Actor, now: Actor, relied_on: Set[str], *, ended: bool) -> None:

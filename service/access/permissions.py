@@ -61,6 +61,7 @@ _ADMIN = (
         "List the API keys, SSH keys, and passkeys of any user; delete API keys and SSH keys",
     ),
     ("users.delete", "Users", "Delete users"),
+    ("users.impersonate", "Users", "Act as a user who holds no more, for an hour, by an autologin link"),
     ("users.password", "Users", "Set the password of any other user, which ends the user's sessions"),
     ("users.plan", "Users", "Change the plan of any user"),
     ("users.read", "Users", "Read any user, and list and search users"),
@@ -146,6 +147,27 @@ ADMIN: frozenset[str] = frozenset(name for name, _, _ in _ADMIN)
 ACCOUNT: frozenset[str] = frozenset(name for name, _, _ in _ACCOUNT)
 SERVER: frozenset[str] = frozenset(name for name, _, _ in _SERVER)
 NAMES: frozenset[str] = ADMIN | ACCOUNT | SERVER
+
+# SECURITY: what a person who acts as another user never holds, because it would give lasting access to the account, or
+# to a third one. The rest of the user's permissions is limited to what this person holds.
+IMPERSONATE = "users.impersonate"
+OWNER_ONLY: frozenset[str] = frozenset(
+    {
+        "account.email",
+        "account.password",
+        "account.two-factor",
+        "api-keys.create",
+        "api-keys.delete",
+        "api-keys.update",
+        "ssh-keys.create",
+        "ssh-keys.delete",
+        "ssh-keys.update",
+        "users.credentials",
+        "users.password",
+        "users.two-factor",
+        IMPERSONATE,
+    }
+)
 
 # SECURITY: a permission of Calagopus without an exact counterpart (`backups.update`, `databases.recreate`,
 # `startup.command`) has no alias, because an alias that grants more than its name says would be an escalation.

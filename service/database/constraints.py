@@ -63,6 +63,7 @@ CONSTRAINTS = {
     "sessions_device_length": Problem(ErrorCode.TOO_LONG, "The User-Agent header is too long."),
     "sessions_user_agent_length": Problem(ErrorCode.TOO_LONG, "The User-Agent header is too long."),
     "sessions_user_id_fkey": _missing("userId", "user"),
+    "signing_keys_current_key": Problem(ErrorCode.CONFLICT, "Another signing key was created at the same time."),
     "ssh_keys_fingerprint_key": Problem(ErrorCode.TAKEN, "You already have this SSH key.", ("publicKey",)),
     "ssh_keys_name_key": _taken("name", "name of an SSH key"),
     "ssh_keys_name_length": _length("name"),

@@ -1,12 +1,14 @@
 """The credential of an HTTP request, and the session cookie.
 
-A credential is a token of this service as `Authorization: Bearer`, else the session cookie. Any other Authorization
+A credential is a token of this service, or an access token that it issued, as `Authorization: Bearer`, else the session
+cookie. Any other Authorization
 header, such as that of a proxy or of another system, is not a credential of this service and is ignored.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import math
 import random
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,12 +16,13 @@ from functools import lru_cache
 from starlette.responses import Response
 
 from service.access.actor import ANONYMOUS, Actor, rejected
-from service.access.authenticate import authenticate
-from service.context import Request
+from service.access.authenticate import authenticate, authenticate_access_token
+from service.context import Request, Resources, SessionChange
+from service.credentials import access_tokens
 from service.credentials.tokens import TokenKind, kind_of
-from service.database.connection import Database
 from service.errors import ApiErrorCode
 from service.http.request import HttpRequest, HttpResponse
+from service.links import public_address
 from service.settings import Settings
 
 NAME = "roster"
@@ -33,10 +36,14 @@ NO_PREFLIGHT = "The session cookie was ignored. Send the header graphql-require-
 
 @dataclass(slots=True)
 class Credential:
-    """What a request presents: a token or nothing, whether in the cookie, and why a cookie was ignored."""
+    """What a request presents: a token or nothing, whether in the cookie, and why a cookie was ignored.
+
+    `access_token` says that the token is an access token, which is never accepted in a cookie.
+    """
 
     token: str | None = None
     by_cookie: bool = True
+    access_token: bool = False
     ignored: str | None = None
 
 
@@ -52,12 +59,15 @@ def request_of(http: HttpRequest, settings: Settings) -> Request:
     )
 
 
-def credential_of(http: HttpRequest, request: Request) -> Credential:
+def credential_of(http: HttpRequest, request: Request, settings: Settings) -> Credential:
     """Return the credential of a request."""
     scheme, _, token = http.header(b"authorization").partition(" ")
     token = token.strip()
-    if scheme.lower() == "bearer" and token.startswith(OUR_PREFIXES):
-        return Credential(token, by_cookie=False)
+    if scheme.lower() == "bearer":
+        if token.startswith(OUR_PREFIXES):
+            return Credential(token, by_cookie=False)
+        if access_tokens.is_of(token, public_address(settings)):
+            return Credential(token, by_cookie=False, access_token=True)
     cookie = _cookie(http.header(b"cookie"), _name(request))
     # SECURITY: only sessions are accepted as a cookie; a page could have planted an API key there
     if not cookie or kind_of(cookie) is TokenKind.API_KEY:
@@ -66,22 +76,35 @@ def credential_of(http: HttpRequest, request: Request) -> Credential:
     return Credential(ignored=ignored) if ignored else Credential(cookie)
 
 
-async def actor_of(credential: Credential, database: Database, request: Request, settings: Settings) -> Actor:
+async def actor_of(credential: Credential, resources: Resources, request: Request) -> Actor:
     """Return the actor of a credential."""
+    settings, database = resources.settings, resources.database
     if credential.ignored is not None:
         return rejected(ApiErrorCode.FORBIDDEN, credential.ignored)
     if credential.token is None:
         return ANONYMOUS
+    if credential.access_token:
+        return await authenticate_access_token(
+            database,
+            resources.signing_keys,
+            credential.token,
+            public_address(settings),
+            request.ip,
+            settings.session_idle,
+        )
     return await authenticate(database, credential.token, ip=request.ip, session_idle=settings.session_idle)
 
 
-def set_cookie(response: HttpResponse, token: str, request: Request, settings: Settings) -> None:
-    """Set the session cookie: `__Host-` and Secure over https, HttpOnly, SameSite=Lax (ASVS 3.3.1, 3.3.3)."""
+def set_cookie(response: HttpResponse, change: SessionChange, request: Request, settings: Settings) -> None:
+    """Set the session cookie: `__Host-` and Secure over https, HttpOnly, SameSite=Lax (ASVS 3.3.1, 3.3.3).
+
+    The browser keeps it as long as the session can live.
+    """
     made = Response()
     made.set_cookie(
         _name(request),
-        token,
-        max_age=settings.session_lifetime,
+        change.token or "",
+        max_age=settings.session_lifetime if change.lifetime is None else math.ceil(change.lifetime),
         path="/",
         secure=request.secure,
         httponly=True,

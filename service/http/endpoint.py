@@ -77,8 +77,8 @@ class Endpoint:
         message = await read_message(
             http, self._bodies, body_limit=settings.body_limit, batch_limit=settings.batch_limit
         )
-        credential = credential_of(http, request)
-        actor = await actor_of(credential, resources.database, request, settings)
+        credential = credential_of(http, request, settings)
+        actor = await actor_of(credential, resources, request)
         prepared = [await self._prepare(operation, http.method) for operation in message.operations]
         results, contexts = await self._execute(prepared, actor, request, http)
         responses = [result.response(request.id) for result in results]
@@ -127,7 +127,7 @@ class Endpoint:
         """Set or remove the session cookie after a login, a logout, or an invalid cookie."""
         changes = [context.session_change for context in contexts if context.session_change is not None]
         if changes and changes[-1].token is not None:
-            set_cookie(response, changes[-1].token, request, self._resources.settings)
+            set_cookie(response, changes[-1], request, self._resources.settings)
         elif changes or actor.signed_out:
             clear_cookie(response, request)
 

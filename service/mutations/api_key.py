@@ -94,7 +94,7 @@ async def create_api_key(info: Info, input: CreateApiKeyInput) -> CreateApiKeyPa
     async with write(info, "api-key.create") as change:
         # SECURITY: counted while the user is locked, because parallel requests could exceed the limit (CVE-2025-69198)
         user = await change.lock_own_user()
-        _require_current_secret(change)
+        require_current_secret(change)
         await _check_room(change, user.id, "name")
         columns = {
             "permissions": names,
@@ -184,7 +184,7 @@ async def _lock_key(change: Write, key_id: str) -> tuple[Any, Any]:
         owner = await change.run("lock_user", id=found.user_id)
     key = await change.lock("lock_api_key", key_id)
     if key.user_id == change.actor.user_id:
-        _require_current_secret(change)
+        require_current_secret(change)
         stronger = _beyond_own_key(change, key)
         if stronger:
             raise reject(
@@ -198,7 +198,7 @@ async def _notify(change: Write, owner: Any, key_name: str) -> None:
     await send_mail(change, Template.API_KEY_CREATED, owner, key_name=key_name, **where_and_when(change))
 
 
-def _require_current_secret(change: Write) -> None:
+def require_current_secret(change: Write) -> None:
     """Reject the old secret of a rotated key.
 
     SECURITY: what is valid for a grace period must not create, extend, or rotate what outlives it.

@@ -7,6 +7,8 @@ from typing import Any
 
 from strawberry.utils.str_converters import to_camel_case
 
+from service.access.authorize import require_recent, require_self
+from service.context import Info
 from service.database.constraints import CONSTRAINTS
 from service.errors import ErrorCode, reject
 from service.inputs import UNSET
@@ -48,6 +50,28 @@ def require_values(columns: Mapping[str, Any], change_problems: Any, **fields: s
     for column, field in fields.items():
         if column in columns and columns[column] is None:
             change_problems.add(ErrorCode.REQUIRED, f"{field} cannot be removed.", field)
+
+
+def require_session_for(info: Info, value: Any) -> None:
+    """Raise where other fields of the input require a session with more than the mutation itself does."""
+    if value.password is not UNSET:
+        require_recent(info.context.actor)
+    if value.email is not UNSET:
+        require_self(info.context.actor)
+
+
+def check_email(change: Write, user: Any, columns: dict[str, Any]) -> None:
+    """Add a problem for a new email address that the caller may not set.
+
+    SECURITY: the owner of the address can reset the password. So an API key, which is limited, must not set one that
+    outlives or widens the key, and never that of its own user.
+    """
+    if "email" not in columns or columns["email"] == user.email or change.problems.has("email"):
+        return
+    change.require_lasting_key("change email addresses", "email")
+    if user.id == change.actor.user_id and change.actor.api_key_id is not None:
+        message = "An API key cannot change the email address of its own user."
+        change.problems.add(ErrorCode.NOT_ALLOWED, message, "email")
 
 
 async def report_taken(

@@ -20,6 +20,7 @@ from service.credentials.passkeys import (
 from service.database.constraints import CONSTRAINTS
 from service.errors import ErrorCode, reject
 from service.inputs import KEY_NAME, given
+from service.mutations.reauthentication import require_own_session
 from service.mutations.two_factor import LAST_FACTOR, site_of
 from service.one_time import Purpose, consume_token, create_token, revoke_tokens
 from service.payloads import Payload, mutation, result
@@ -87,8 +88,11 @@ class PasskeyPayload(Payload):
 
 @mutation(Access(own="account.two-factor"), sensitive=True)
 async def start_passkey_registration(info: Info) -> PasskeyOptionsPayload:
-    """Start the registration of a passkey; only the last one is valid. An API key cannot register passkeys."""
-    _require_session(info)
+    """Start the registration of a passkey; only the last one is valid.
+
+    API keys and access tokens cannot register one. SECURITY: a passkey opens sessions, which may do more than they.
+    """
+    require_own_session(info)
     async with write(info, "passkey.start") as change:
         user = await change.lock_own_user()
         await _check_room(change, user.id)
@@ -109,7 +113,7 @@ async def finish_passkey_registration(
     info: Info, input: FinishPasskeyRegistrationInput
 ) -> FinishPasskeyRegistrationPayload:
     """Register a passkey, which signs in without a password from then on, and is a second factor for login."""
-    _require_session(info)
+    require_own_session(info)
     token, found = _verified(info, input.credential)
     async with write(info, "passkey.create") as change:
         # SECURITY: counted while the user is locked, because parallel requests could exceed the limit (CVE-2025-69198)
@@ -163,7 +167,7 @@ async def delete_passkey(info: Info, input: DeletePasskeyInput) -> DeletePayload
             await change.run("lock_user", id=found.user_id)
         passkey = await change.lock("lock_passkey", input.id)
         if passkey.user_id == change.actor.user_id:
-            _require_session(info)
+            require_own_session(info)
         await change.require_owner_not_above(passkey)
         factors = await change.run("factors_of_user", id=passkey.user_id)
         if factors["required"] and not factors["totp"] and factors["passkeys"] == 1:
@@ -172,12 +176,6 @@ async def delete_passkey(info: Info, input: DeletePasskeyInput) -> DeletePayload
         await report_change(change, await settle_factors(change, passkey.user_id), "passkey-removed")
         change.deleted(passkey)
     return DeletePayload(deleted_id=input.id)
-
-
-def _require_session(info: Info) -> None:
-    """Reject an API key. SECURITY: a passkey opens sessions, which may do more than the key."""
-    if info.context.actor.api_key_id is not None:
-        raise reject(ErrorCode.NOT_ALLOWED, "An API key cannot manage passkeys. Sign in instead.")
 
 
 def _verified(info: Info, credential: Any) -> tuple[str, NewPasskey | None]:

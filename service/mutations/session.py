@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import strawberry
 
 from service import limits
+from service.access.authorize import require_self
 from service.access.rules import Access, Public
 from service.attempts import LOGIN, Attempt, attempt_in_turn
 from service.context import Info
@@ -183,6 +184,7 @@ async def logout(info: Info) -> LogoutPayload:
 async def logout_all(info: Info, input: LogoutAllInput | None = UNSET) -> LogoutPayload:
     """End all of your sessions, including the current one unless it is kept."""
     context = info.context
+    require_self(context.actor)
     keep = context.actor.session_id if input and input.keep_current else None
     async with write(info, "session.end-all") as change:
         user = await change.lock_own_user()
@@ -201,6 +203,9 @@ async def logout_all(info: Info, input: LogoutAllInput | None = UNSET) -> Logout
 @mutation(Access(any="users.sessions", own="sessions.delete"))
 async def revoke_session(info: Info, input: RevokeSessionInput) -> RevokeSessionPayload:
     """End one of your sessions, or with the permission a session of a user who holds no more than the caller."""
+    if input.id != info.context.actor.session_id:
+        # SECURITY: a person who acts as another user must not sign the user out
+        require_self(info.context.actor)
     async with write(info, "session.revoke") as change:
         # Users are locked before their sessions everywhere, because two requests could deadlock otherwise
         for found in await change.run("sessions_by_id", keys=[input.id]):

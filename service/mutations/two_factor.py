@@ -18,6 +18,7 @@ from service.credentials.passkeys import RelyingParty
 from service.credentials.totp import new_secret, otpauth_url
 from service.errors import ApiError, ApiErrorCode, ErrorCode, reject
 from service.inputs import PASSWORD, ExactText, given, optional
+from service.mutations.reauthentication import ReauthenticateInput
 from service.mutations.suspension import UserIdInput
 from service.one_time import Purpose, revoke_tokens
 from service.payloads import Payload, mutation, result
@@ -62,16 +63,6 @@ class DisableTwoFactorInput:
 
     password: str = given("Password", PASSWORD)
     code: str = given("Code of the authenticator app, or a recovery code", CODE)
-
-
-@strawberry.input(description="Proof of who you are")
-class ReauthenticateInput:
-    """Input of regenerateRecoveryCodes."""
-
-    password: str = given("Password", PASSWORD)
-    code: str | None = optional(
-        "Code of the authenticator app, or a recovery code; required if you have a second factor", CODE
-    )
 
 
 @strawberry.type(description="Payload of enableTwoFactor")

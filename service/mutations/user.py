@@ -16,10 +16,12 @@ from service.inputs import IDEMPOTENCY_KEY, PASSWORD, UNSET, changes, given, opt
 from service.links import public_address
 from service.mail.outbox import Template, send_mail, where_and_when
 from service.mutations.guards import (
+    check_email,
     lock_other_user,
     requested_plan,
     requested_role,
     require_other_root,
+    require_session_for,
     require_version,
 )
 from service.payloads import Payload, mutation, result
@@ -63,8 +65,8 @@ class UpdateUserInput(AccountInput):
     id: strawberry.ID = given("Id of the user")
     username: str | None = optional("Name to sign in with, unique ignoring case", USERNAME)
     password: str | None = optional(
-        "New password of another user, which ends the user's sessions; null removes it. Requires the permission of "
-        "setPassword, too",
+        "New password of another user, which ends the user's sessions; null removes it. Requires what setPassword "
+        "requires",
         PASSWORD,
     )
     language: str | None = optional("Language, a BCP 47 tag; null gives en", LANGUAGE)
@@ -127,6 +129,7 @@ async def create_user(info: Info, input: CreateUserInput) -> UserPayload:
 async def update_user(info: Info, input: UpdateUserInput) -> UserPayload:
     """Change a user who holds no permission that the caller does not hold."""
     resources = info.context.resources
+    require_session_for(info, input)
     password_hash = None
     if input.password:
         password_hash = await hash_for(info, input.id, input.password, changes(input))
@@ -135,6 +138,7 @@ async def update_user(info: Info, input: UpdateUserInput) -> UserPayload:
         change.require_not_above(user)
         require_version(user, input.version)
         columns = user_columns(resources, input, change.problems, user)
+        check_email(change, user, columns)
         await check_taken(change.run, columns, change.problems, user.id)
         columns |= await _role_columns(change, input, user) | await _plan_columns(change, input)
         if input.limits is not UNSET:

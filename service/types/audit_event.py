@@ -66,6 +66,9 @@ class AuditEvent(Row, Node):
     impersonator: Annotated[User, strawberry.lazy("service.types.user")] | None = related(
         "users_by_id", "impersonator_id", "User who acted as the actor"
     )
+    impersonator_id: strawberry.ID | None = column(
+        "Id of the user who acted as the actor, also after this user was deleted"
+    )
     credential: str | None = column(
         'Credential that was used, "session:" or "api-key:" and its id, or the part of the service that acted; without '
         "audit.read only the actor sees it",

@@ -29,7 +29,7 @@ def is_current(session_id: str, viewer: Viewer) -> bool:
     Access(any="users.sessions", own="sessions.read"),
     by_id="sessions_by_id",
     owner=("user_id",),
-    audit_names={"second_factor": "device"},
+    audit_names={"reason": "impersonator", "second_factor": "device"},
 )
 class Session(Row, Node):
     """A row of `sessions`."""
@@ -41,6 +41,12 @@ class Session(Row, Node):
     ip: IPAddress | None = column("Address that the login came from")
     user_agent: str | None = column("User-Agent header of the login")
     device: str | None = column("Browser and system, from the User-Agent header")
+    authenticated_at: dt.datetime = column("Time when the user last proved who they are in this session")
+    impersonator: Annotated[User, strawberry.lazy("service.types.user")] | None = related(
+        "users_by_id",
+        "impersonator_id",
+        "User who opened the session by an autologin link and acts as the user; null for the user's own sessions",
+    )
     current: bool = computed(is_current, "Indicates whether the request itself uses this session", needs=("id", VIEWER))
     user: Annotated[User, strawberry.lazy("service.types.user")] = related(
         "users_by_id", "user_id", "User who is signed in", required=True

@@ -124,6 +124,7 @@ def suspension(
     relations={"password": Related("id", "passwords_by_user")},
     audit_names={
         "authenticator": "has_password",
+        "autologinLink": "sessions",
         "password": "has_password",
         "recovery_codes": "has_password",
         "subusers": "servers",

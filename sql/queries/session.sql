@@ -1,10 +1,13 @@
 -- name: create_session :one Session
--- Create a session for `lifetime` seconds, or `idle` seconds without use, that is found by a hash, and record the login
+-- Create a session for `lifetime` seconds, or `idle` seconds without use, found by a hash; record the login of its user
 WITH created AS (
-  INSERT INTO sessions (user_id, ip, user_agent, device, impersonator_id, expires_at, idle_expires_at)
+  INSERT INTO sessions (
+    user_id, ip, user_agent, device, impersonator_id, impersonator_session_id, impersonator_api_key_id, expires_at,
+    idle_expires_at
+  )
   VALUES (
-    :user_id, :ip, :user_agent, :device, :impersonator_id, now() + make_interval(secs => :lifetime),
-    now() + make_interval(secs => :idle)
+    :user_id, :ip, :user_agent, :device, CAST(:impersonator_id AS uuid), :impersonator_session_id,
+    :impersonator_api_key_id, now() + make_interval(secs => :lifetime), now() + make_interval(secs => :idle)
   )
   RETURNING sessions.*
 ),
@@ -14,7 +17,8 @@ token AS (
 ),
 
 login AS (
-  UPDATE users SET last_login_at = now() WHERE users.id = :user_id
+  UPDATE users SET last_login_at = now()
+  WHERE users.id = :user_id AND CAST(:impersonator_id AS uuid) IS NULL
 )
 
 SELECT created.* FROM created;
@@ -72,6 +76,16 @@ WHERE
   AND is_stale(
     sessions.last_seen_at, least(interval '1 minute', (sessions.idle_expires_at - sessions.last_seen_at) / 4)
   );
+
+-- name: rotate_session_token :one Session
+-- Give a live session a new token in place of its own, because its user has proved who they are
+WITH token AS (
+  UPDATE session_tokens SET hash = :hash WHERE session_tokens.session_id = :id
+)
+
+UPDATE sessions SET authenticated_at = now()
+WHERE sessions.id = :id AND is_live(sessions.ended_at, sessions.expires_at, sessions.idle_expires_at)
+RETURNING sessions.*;
 
 -- name: sessions_by_id :many Session
 -- Live sessions by id

@@ -118,3 +118,13 @@ def _client(context: Context) -> str:
 def _key(*parts: str) -> bytes:
     # SECURITY: a hash, because people enter passwords in the place of names
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()
+
+
+# A password beside a session, such as the current one for a change
+PASSWORD = Operation("password", pair=Limit(5, 30), client=Limit(20, 30), account=Limit(50, 30))
+# SECURITY: each of these may send a mail, so that the limit of the account bounds what an address receives
+REGISTER = Operation("register", pair=Limit(3, 60), client=Limit(10, 60), account=Limit(5, 300))
+RESET = Operation("reset", pair=Limit(3, 60), client=Limit(10, 60), account=Limit(5, 300))
+EMAIL = Operation("email", pair=Limit(5, 60), client=Limit(5, 60), account=Limit(5, 60))
+# Tokens cannot be guessed; this bounds the work of looking them up
+TOKEN = Operation("token", pair=Limit(30, 10), client=Limit(30, 10), account=Limit(30, 10))

@@ -9,6 +9,7 @@ from typing import Any
 from service.access.actor import ANONYMOUS, Actor
 from service.access.viewer import Rules, Viewer
 from service.compiler.plan import PageText
+from service.countries import Countries
 from service.credentials.encryption import Encryption
 from service.credentials.passwords import PasswordHasher, PasswordPolicy
 from service.database.connection import Database
@@ -21,12 +22,16 @@ from service.settings import Settings
 
 @dataclass(slots=True)
 class Request:
-    """What the service records of an HTTP request; `secure` says whether it came by https."""
+    """What the service records of an HTTP request.
+
+    `secure` says whether it came by https. `country` is what a trusted proxy says of the client.
+    """
 
     id: str
     ip: str | None = None
     user_agent: str | None = None
     secure: bool = False
+    country: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ class Resources:
     encryption: Encryption
     usernames: UsernamePolicy
     passwords: PasswordPolicy
+    countries: Countries
 
 
 @dataclass(frozen=True, slots=True)

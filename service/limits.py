@@ -16,6 +16,7 @@ USERNAME: Final = 191  # the operator's policy may allow less
 EMAIL: Final = 254  # RFC 5321, section 4.5.3.1.3
 LANGUAGE: Final = 15
 PASSWORD: Final = 512  # bounds what is hashed; the operator's policy decides what is long enough
+TOKEN: Final = 128  # with room for a surrounding space
 LOGIN: Final = 254  # a username or an email address
 SSH_PUBLIC_KEY: Final = 16_384
 USER_AGENT: Final = 255
@@ -59,3 +60,7 @@ AGE: Final = 122  # the oldest age that has been verified
 # Times in seconds
 API_KEY_GRACE: Final = 30 * 86_400
 RECENT_AUTHENTICATION: Final = 900
+EMAIL_UNDO: Final = 7 * 86_400
+INVITATION: Final = 7 * 86_400
+PASSWORD_RESET: Final = 3_600
+VERIFICATION: Final = 86_400

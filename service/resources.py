@@ -12,6 +12,7 @@ import structlog
 
 from service.access.actor import system_actor
 from service.context import Resources
+from service.countries import Countries
 from service.credentials.encryption import Encryption, keys_of
 from service.credentials.passwords import PasswordHasher, PasswordPolicy, password_problems
 from service.database import statements
@@ -28,6 +29,7 @@ CLEAN_UPS = {
     "delete_dead_sessions": "sessions",
     "delete_expired_api_keys": "apiKeys",
     "delete_expired_api_key_secrets": "apiKeySecrets",
+    "delete_expired_registrations": "registrations",
 }
 log = structlog.get_logger("roster.clean_up")
 
@@ -68,18 +70,26 @@ async def opened(settings: Settings, url: str) -> AsyncIterator[Resources]:
     # The first connection for the first request. Without a server, the worker responds with 503 until there is one.
     with suppress(asyncpg.PostgresError, *LOST):
         await database.read("ping")
+    countries = Countries(settings.geoip_file)
     hasher = PasswordHasher(settings.hash_threads, settings.hash_queue)
     _warm_up(password_policy(settings))
     cleaner = asyncio.create_task(_clean_up_regularly(database))
     try:
         yield Resources(
-            settings, database, hasher, encryption_of(settings), username_policy(settings), password_policy(settings)
+            settings,
+            database,
+            hasher,
+            encryption_of(settings),
+            username_policy(settings),
+            password_policy(settings),
+            countries,
         )
     finally:
         cleaner.cancel()
         with suppress(asyncio.CancelledError):
             await cleaner
         hasher.close()
+        countries.close()
         await database.close()
 
 

@@ -18,9 +18,14 @@ from service.graphql_core.executor import AccessExecutor
 from service.graphql_core.resolvers import resolver_of
 from service.mutations import (
     api_key,
+    email,
+    feature,
+    geo_rule,
     password,
+    password_reset,
     plan,
     profile,
+    registration,
     role,
     server,
     session,
@@ -30,9 +35,12 @@ from service.mutations import (
     user,
 )
 from service.queries import audit_event as audit_event_queries
+from service.queries import feature as feature_queries
+from service.queries import geo_rule as geo_rule_queries
 from service.queries import node as node_queries
 from service.queries import permission as permission_queries
 from service.queries import plan as plan_queries
+from service.queries import registration as registration_queries
 from service.queries import role as role_queries
 from service.queries import server as server_queries
 from service.queries import user as user_queries
@@ -48,8 +56,14 @@ QUERIES = (
     permission_queries,
     server_queries,
     audit_event_queries,
+    registration_queries,
+    feature_queries,
+    geo_rule_queries,
 )
-MUTATIONS = (user, suspension, plan, role, session, password, profile, api_key, ssh_key, server, subuser)
+MUTATIONS = (
+    *(user, suspension, plan, role, session, registration, email, password, password_reset, profile),
+    *(api_key, ssh_key, server, subuser, feature, geo_rule),
+)
 # The orders of each list that has more than the order of its ids, so that their queries can be checked
 ORDERS = {"list_users": tuple(USER_ORDERS.values())}
 DESCRIPTION = """\

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from service.audit import REDACTED
+from service.identifiers import UsernamePolicy, generated_username
 from service.types.plan import Tier
 from service.types.role import USER_ROLE
 from service.write import Write
+
+USERNAME_TRIES = 5
 
 
 async def create_account(change: Write, columns: dict[str, Any], *, password_hash: str | None = None) -> Any:
@@ -25,6 +28,16 @@ async def create_account(change: Write, columns: dict[str, Any], *, password_has
     if password_hash is not None:
         await change.run("set_password", user_id=user.id, password_hash=password_hash)
     return user
+
+
+async def free_username(change: Write, email: str, policy: UsernamePolicy) -> str | None:
+    """Return a generated username that is free, or None where the policy allows none."""
+    username = generated_username(email, policy)
+    for _ in range(USERNAME_TRIES):
+        if username is None or not await change.run("users_by_username", keys=[username]):
+            break
+        username = generated_username(email, policy)
+    return username
 
 
 def password_event(password_hash: str | None) -> dict[str, str]:

@@ -55,6 +55,22 @@ CREATE TABLE credentials (
   CONSTRAINT credentials_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 ) WITH (fillfactor=85);
 
+CREATE TABLE features (
+  name text NOT NULL,
+  enabled boolean NOT NULL,
+  CONSTRAINT features_pkey PRIMARY KEY (name)
+);
+
+CREATE TABLE geo_rules (
+  country text NOT NULL,
+  registration_blocked boolean NOT NULL,
+  minimum_age integer,
+  date_of_birth_required boolean NOT NULL,
+  CONSTRAINT geo_rules_country_code CHECK ((country ~ '^[A-Z]{2}$'::text)),
+  CONSTRAINT geo_rules_minimum_age_range CHECK (((minimum_age >= 0) AND (minimum_age <= 122))),
+  CONSTRAINT geo_rules_pkey PRIMARY KEY (country)
+);
+
 CREATE TABLE idempotency_keys (
   actor_id uuid NOT NULL,
   operation text NOT NULL,
@@ -113,6 +129,16 @@ CREATE TABLE plans (
   CONSTRAINT plans_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
   CONSTRAINT plans_pkey PRIMARY KEY (id),
   CONSTRAINT plans_tier_known CHECK ((tier = ANY (ARRAY['FREE'::text, 'PAID'::text, 'EDUCATIONAL'::text, 'ENTERPRISE'::text])))
+);
+
+CREATE TABLE registrations (
+  hash bytea NOT NULL,
+  email text NOT NULL,
+  columns jsonb NOT NULL,
+  password_hash text NOT NULL,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  expires_at timestamp with time zone NOT NULL,
+  CONSTRAINT registrations_pkey PRIMARY KEY (hash)
 );
 
 CREATE TABLE roles (
@@ -274,6 +300,10 @@ CREATE INDEX one_time_tokens_user_id_idx ON one_time_tokens USING btree (user_id
 CREATE UNIQUE INDEX plans_default_key ON plans USING btree (is_default) WHERE is_default;
 
 CREATE UNIQUE INDEX plans_name_key ON plans USING btree (fold(name));
+
+CREATE INDEX registrations_email_idx ON registrations USING btree (fold(email));
+
+CREATE INDEX registrations_expires_at_idx ON registrations USING btree (expires_at);
 
 CREATE UNIQUE INDEX roles_name_key ON roles USING btree (fold(name));
 

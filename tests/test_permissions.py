@@ -34,10 +34,11 @@ KNOWN_ADMIN = dotted("""
     plans: create delete update
     roles: create delete read update
     servers: create delete read update
+    settings: read update
     users: billing create credentials delete password plan read sessions suspend update
 """)
 KNOWN_ACCOUNT = dotted("""
-    account: password read update
+    account: email password read update
     activity: read
     api-keys: create delete read update
     servers: read

@@ -20,6 +20,7 @@ from service.mutations.guards import (
     require_other_root,
     require_version,
 )
+from service.one_time import BOUND_TO_ADDRESS, Purpose, revoke_tokens
 from service.payloads import Payload, mutation, result
 from service.types.payload import UserPayload
 from service.user_creation import create_account, password_event
@@ -134,6 +135,8 @@ async def update_user(info: Info, input: UpdateUserInput) -> UserPayload:
             if await replace_password(change, user.id, password_hash):
                 extra["password"] = (REDACTED, REDACTED)
         changed = await change.run("update_user", id=user.id, changes=columns)
+        if changed.email != user.email:
+            await revoke_tokens(change.run, user.id, *BOUND_TO_ADDRESS, Purpose.EMAIL_UNDO)
         change.updated(user, changed, **extra)
     return UserPayload(user=changed)
 

@@ -121,7 +121,7 @@ def suspension(
     by_id="users_by_id",
     owner=("id",),
     relations={"password": Related("id", "passwords_by_user")},
-    audit_names={"password": "has_password", "subusers": "servers"},
+    audit_names={"mail": "email", "password": "has_password", "subusers": "servers"},
 )
 class User(Row, Node):
     """A row of `users`."""
@@ -141,6 +141,7 @@ class User(Row, Node):
     created_at: dt.datetime = column("Time when the account was created", PUBLIC)
     email: str | None = column("Email address, unique ignoring case", PROFILE)
     email_verified: bool | None = column("Indicates whether the user confirmed the email address", PROFILE)
+    pending_email: str | None = column("New email address that the user has not confirmed yet", PROFILE)
     first_name: str | None = column("First name", PROFILE)
     last_name: str | None = column("Last name", PROFILE)
     language: str | None = column("Language, a BCP 47 tag", PROFILE)

@@ -12,6 +12,16 @@ RETURNING one_time_tokens.user_id, one_time_tokens.data;
 INSERT INTO one_time_tokens (hash, purpose, user_id, data, expires_at)
 VALUES (:hash, :purpose, :user_id, CAST(:data AS jsonb), now() + make_interval(secs => :lifetime));
 
+-- name: delete_later_tokens :exec
+-- Delete the tokens of the same user and purpose that are newer than this one
+DELETE FROM one_time_tokens
+USING one_time_tokens AS used
+WHERE
+  used.hash = :hash
+  AND one_time_tokens.user_id = used.user_id
+  AND one_time_tokens.purpose = used.purpose
+  AND one_time_tokens.created_at > used.created_at;
+
 -- name: delete_tokens_by_user :many
 -- Delete the tokens of a user for some purposes
 DELETE FROM one_time_tokens

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import graphiql, logs, settings
+from service import graphiql, logs, pages, settings
 from service.context import info_of
 from service.database.servers import LOST, BusyError
 from service.execution.engine import Engine
@@ -133,6 +133,7 @@ def application(configured: Settings, url: str) -> Starlette:
             Route("/health/ready", ready),
             Route("/", home),
             *graphiql.routes,
+            *pages.routes,
         ],
         lifespan=lifespan,
     )

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import quote
 
 import asyncpg
@@ -15,14 +16,15 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import graphiql, logs, settings
+from service import graphiql, logs, pages, settings
 from service.context import info_of
 from service.database.servers import LOST, BusyError
 from service.execution.engine import Engine
 from service.http.endpoint import RETRY_SECONDS, Endpoint
 from service.http.limits import TOO_LARGE, exceeds_limits
+from service.http.proxies import TrustedProxies
 from service.http.request import HttpRequest
 from service.resources import opened
 from service.schema import RULES, schema
@@ -145,16 +147,19 @@ def application(configured: Settings, url: str) -> Starlette:
             Route("/.well-known/jwks.json", signing_keys),
             Route("/", home),
             *graphiql.routes,
+            *pages.routes,
         ],
         lifespan=lifespan,
     )
 
 
-def create() -> Starlette:
+def create() -> ASGIApp:
     """Return the application of a worker process, configured by its environment."""
     configured = settings.read()
     logs.configure(configured)
     url = configured.postgresql_url
     if url is None:
         raise settings.SettingsError("ROSTER_DATABASE_URL: a worker requires it; `serve` sets it for its workers")
-    return application(configured, url)
+    app: Any = application(configured, url)
+    # SECURITY: X-Forwarded-* is trusted only from these addresses; otherwise clients could forge their addresses
+    return TrustedProxies(app, configured.trusted_proxies) if configured.trusted_proxies else app

@@ -71,6 +71,7 @@ _SOME = Limit(30, wait=10, longest=900, period=HOUR)
 _FEW = Limit(10, wait=60, longest=HOUR, period=HOUR)
 _MAILS = Limit(5, wait=300, longest=HOUR, period=HOUR)
 
+EMAIL = Operation("email", pair=_MAILS, client=_FEW, account=_MAILS)
 LOGIN = Operation("login", pair=_GUESSES, client=_MANY, account=_GUESSES_FROM_ALL)
 PASSWORD = Operation("password", pair=_GUESSES, client=_MANY, account=_GUESSES_FROM_ALL)
 REGISTER = Operation("register", pair=_MAILS, client=_FEW, account=_MAILS)

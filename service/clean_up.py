@@ -41,6 +41,7 @@ STEPS = (
     Step("delete_retired_signing_keys", "signingKeys"),
     Step("delete_old_idempotency_keys", "idempotencyKeys"),
     Step("delete_expired_tokens", "oneTimeTokens"),
+    Step("delete_expired_registrations", "registrations"),
     Step("delete_old_attempts", "attempts"),
     Step("delete_old_mails", "mails"),
     Step("delete_claimed_invitations", "invitations"),

@@ -11,6 +11,7 @@ from service.access.actor import ANONYMOUS, Actor
 from service.access.signing_keys import SigningKeys
 from service.access.viewer import Rules, Viewer
 from service.compiler.plan import PageText
+from service.countries import Countries
 from service.credentials.encryption import Encryption
 from service.credentials.passwords import PasswordHasher, PasswordPolicy
 from service.database.connection import Database
@@ -28,9 +29,10 @@ async def _never() -> bool:
 
 @dataclass(slots=True)
 class Request:
-    """What the service records of an HTTP request; `secure` says whether it came by https.
+    """What the service records of an HTTP request.
 
-    `is_gone` returns whether the client has closed the connection.
+    `secure` says whether it came by https. `country` is what a trusted proxy says of the client. `is_gone` returns
+    whether the client has closed the connection.
     """
 
     id: str
@@ -38,6 +40,7 @@ class Request:
     user_agent: str | None = None
     secure: bool = False
     is_gone: Callable[[], Awaitable[bool]] = _never
+    country: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Resources:
     signing_keys: SigningKeys
     usernames: UsernamePolicy
     passwords: PasswordPolicy
+    countries: Countries
     writes: WriteLimits
     mail_stored: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -26,9 +26,12 @@ MOST_PROBLEMS = 50  # in one response; more do not help, and their messages take
 class ErrorCode(Enum):
     """Codes of a payload's errors: what the caller can fix."""
 
+    AGE_RESTRICTED = strawberry.enum_value("AGE_RESTRICTED", description="The person is not old enough")
     ALREADY_DONE = strawberry.enum_value("ALREADY_DONE", description="The object is already in the requested state")
     CONFLICT = strawberry.enum_value("CONFLICT", description="The request conflicts with another object")
-    EXPIRED = strawberry.enum_value("EXPIRED", description="The token is unknown, was used, or has expired")
+    EXPIRED = strawberry.enum_value(
+        "EXPIRED", description="The link or code was used, has expired, or is otherwise no longer valid"
+    )
     IDEMPOTENCY_MISMATCH = strawberry.enum_value(
         "IDEMPOTENCY_MISMATCH", description="The idempotency key was used with another input"
     )
@@ -58,6 +61,7 @@ class ApiErrorCode(Enum):
     BAD_USER_INPUT = "BAD_USER_INPUT"
     FEATURE_DISABLED = "FEATURE_DISABLED"
     FORBIDDEN = "FORBIDDEN"
+    GEO_BLOCKED = "GEO_BLOCKED"
     INTERNAL = "INTERNAL"
     PERSISTED_QUERY_NOT_SUPPORTED = "PERSISTED_QUERY_NOT_SUPPORTED"
     QUERY_TOO_COMPLEX = "QUERY_TOO_COMPLEX"

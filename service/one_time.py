@@ -28,6 +28,10 @@ class Purpose(Enum):
     TWO_FACTOR_LOGIN = "two-factor.login"
 
 
+# SECURITY: what the owner of an address can do with it must end when the account has another one (CVE-2026-35407)
+BOUND_TO_ADDRESS = (Purpose.EMAIL_CHANGE, Purpose.EMAIL_VERIFICATION, Purpose.INVITATION, Purpose.PASSWORD_RESET)
+
+
 async def create_token(run: Run, purpose: Purpose, user_id: str | None, lifetime: float, **data: Any) -> str:
     """Return a new token that can be used once within `lifetime` seconds; `data` must not be secret."""
     token = new_token(TokenKind.ONE_TIME)

@@ -11,6 +11,7 @@ import asyncpg
 from service.access.signing_keys import SigningKeys
 from service.clean_up import clean_up_regularly
 from service.context import Resources
+from service.countries import Countries
 from service.credentials.encryption import Encryption, keys_of
 from service.credentials.passwords import PasswordHasher, PasswordPolicy, cores, password_problems
 from service.database import statements
@@ -76,6 +77,7 @@ async def opened(settings: Settings, url: str) -> AsyncIterator[Resources]:
     with suppress(asyncpg.PostgresError, *LOST):
         await database.read("ping")
     hasher = PasswordHasher(settings.hash_threads or max(1, cores() // settings.workers), settings.hash_queue)
+    countries = Countries(settings.geoip_file)
     _warm_up(password_policy(settings))
     encryption = encryption_of(settings)
     resources = Resources(
@@ -86,6 +88,7 @@ async def opened(settings: Settings, url: str) -> AsyncIterator[Resources]:
         SigningKeys(database, encryption),
         username_policy(settings),
         password_policy(settings),
+        countries,
         WriteLimits(settings.writes_per_hour),
     )
     cleaner = asyncio.create_task(clean_up_regularly(database, settings.audit_retention_months))
@@ -101,6 +104,7 @@ async def opened(settings: Settings, url: str) -> AsyncIterator[Resources]:
         with suppress(asyncio.CancelledError):
             await cleaner
         hasher.close()
+        countries.close()
         await database.close()
 
 

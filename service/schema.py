@@ -20,11 +20,16 @@ from service.mutations import (
     access_token,
     api_key,
     autologin,
+    email,
+    feature,
+    geo_rule,
     passkey,
     password,
+    password_reset,
     plan,
     profile,
     reauthentication,
+    registration,
     role,
     server,
     session,
@@ -36,9 +41,12 @@ from service.mutations import (
     user,
 )
 from service.queries import audit_event as audit_event_queries
+from service.queries import feature as feature_queries
+from service.queries import geo_rule as geo_rule_queries
 from service.queries import node as node_queries
 from service.queries import permission as permission_queries
 from service.queries import plan as plan_queries
+from service.queries import registration as registration_queries
 from service.queries import role as role_queries
 from service.queries import server as server_queries
 from service.queries import session as session_queries
@@ -56,10 +64,14 @@ QUERIES = (
     permission_queries,
     server_queries,
     audit_event_queries,
+    registration_queries,
+    feature_queries,
+    geo_rule_queries,
 )
 _SESSIONS = (session, two_factor_login, reauthentication, access_token, autologin)
 _CREDENTIALS = (*_SESSIONS, password, two_factor, passkey, api_key, ssh_key)
-MUTATIONS = (user, suspension, plan, role, *_CREDENTIALS, profile, server, subuser)
+_ACCOUNTS = (registration, email, password_reset, profile)
+MUTATIONS = (user, suspension, plan, role, feature, geo_rule, *_ACCOUNTS, *_CREDENTIALS, server, subuser)
 # The orders of each list that has more than the order of its ids, so that their queries can be checked
 ORDERS = {"list_users": tuple(USER_ORDERS.values())}
 DESCRIPTION = """\

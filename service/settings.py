@@ -7,13 +7,16 @@ from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from graphql import GraphQLError
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service import limits
+from service.countries import Countries
 from service.credentials.passwords import PasswordPolicy, password_problems
 from service.database_url import servers
 from service.identifiers import email_problems
+from service.parsing import parse_url
 from service.smtp_url import smtp_server
 
 SENDER = re.compile(r"[^<>]*<[^<>\s]+>|[^<>\s]+")
@@ -47,6 +50,13 @@ class Settings(BaseSettings):
             description="Whether the session cookie is Secure and has the prefix __Host-; auto: if the request is https"
         ),
     ] = "auto"
+    country_header: Annotated[
+        str,
+        Field(
+            pattern="^[A-Za-z0-9-]*$",
+            description="Header in which a trusted proxy sends the client's country, such as CF-IPCountry",
+        ),
+    ] = ""
     data_dir: Annotated[Path, Field(description="Folder of the embedded PostgreSQL")] = Path(".data")
     database_url: Annotated[
         SecretStr | None,
@@ -58,6 +68,9 @@ class Settings(BaseSettings):
             description="Keys that encrypt stored secrets, the newest first, separated by commas; all workers need the "
             "same; default: one in a file of the data folder"
         ),
+    ] = None
+    geoip_file: Annotated[
+        Path | None, Field(description="MaxMind DB file that has the country of an address; read at the start")
     ] = None
     graphiql: Annotated[bool, Field(description="Serve GraphiQL to browsers at /graphql")] = True
     hash_queue: Annotated[int, Field(ge=1, description="Password hashes that may wait; more are rejected")] = 512
@@ -157,6 +170,21 @@ class Settings(BaseSettings):
             raise ValueError("must begin with postgresql://")
         servers(value.get_secret_value())
         return value
+
+    @field_validator("geoip_file")
+    @classmethod
+    def _is_readable(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            Countries(value).close()
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        try:
+            return parse_url(value).rstrip("/") if value else ""
+        except GraphQLError as error:
+            raise ValueError(f"is not valid: {error.message}") from None
 
     @field_validator("username_min_length")
     @classmethod

@@ -5,13 +5,12 @@ Every function runs in the transaction of a write in which the user is locked.
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from service import limits
 from service.credentials.totp import is_totp, matching_step, new_recovery_codes, recovery_digest, without_separators
 from service.errors import ErrorCode, reject
-from service.mail.outbox import Template, send_mail
+from service.mail.outbox import Template, send_mail, where_and_when
 from service.one_time import Purpose, consume_token, create_token, revoke_tokens
 from service.write import Write
 
@@ -115,5 +114,5 @@ async def consume_challenge(change: Write, challenge: str, user: Any, *field: st
 
 async def report_change(change: Write, user: Any, what: str) -> None:
     """Send the user a mail about a change of the second factors (ASVS 6.3.7). `what` is a key of the mail's texts."""
-    time = dt.datetime.now(dt.UTC).replace(microsecond=0)
-    await send_mail(change, Template.TWO_FACTOR_CHANGED, user, what=what, ip=change.context.request.ip, time=time)
+    own = change.actor.user_id in {None, user.id}
+    await send_mail(change, Template.TWO_FACTOR_CHANGED, user, what=what, **where_and_when(change, own=own))

@@ -6,12 +6,15 @@ from typing import Any
 
 from service import limits
 from service.audit import REDACTED
+from service.identifiers import UsernamePolicy, generated_username
 from service.links import link
 from service.mail.outbox import Template, send_mail
 from service.one_time import Purpose, create_token, revoke_tokens
 from service.types.plan import Tier
 from service.types.role import USER_ROLE
 from service.write import Write
+
+USERNAME_TRIES = 5
 
 
 async def create_account(change: Write, columns: dict[str, Any], *, password_hash: str | None = None) -> Any:
@@ -34,9 +37,19 @@ async def create_account(change: Write, columns: dict[str, Any], *, password_has
 async def invite(change: Write, user: Any) -> None:
     """Send a user without a password a mail with a link to set one. Only the newest link is valid."""
     await revoke_tokens(change.run, user.id, Purpose.INVITATION)
-    token = await create_token(change.run, Purpose.INVITATION, user.id, limits.INVITATION)
+    token = await create_token(change.run, Purpose.INVITATION, user.id, limits.INVITATION, email=user.email)
     url = link(change.context.resources.settings, "/account/invitation", token)
     await send_mail(change, Template.INVITATION, user, url=url)
+
+
+async def free_username(change: Write, email: str, policy: UsernamePolicy) -> str | None:
+    """Return a generated username that is free, or None where the policy allows none."""
+    username = generated_username(email, policy)
+    for _ in range(USERNAME_TRIES):
+        if username is None or not await change.run("users_by_username", keys=[username]):
+            break
+        username = generated_username(email, policy)
+    return username
 
 
 def password_event(password_hash: str | None) -> dict[str, str]:

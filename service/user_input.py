@@ -156,7 +156,8 @@ def _check_email(columns: dict[str, Any], problems: Problems, current: Any) -> N
         columns["email"], found = email_problems(columns["email"], "email")
         problems.extend(found)
     if current is not None and "email" in columns and columns["email"] != current.email:
-        columns["email_verified"] = False
+        # SECURITY: the new address is not confirmed (CVE-2026-44584)
+        columns |= {"email_verified": False, "pending_email": None}
 
 
 def _check_language(columns: dict[str, Any], problems: Problems) -> None:

@@ -59,9 +59,7 @@ def serve(settings: Settings, url: str, listener: socket.socket) -> None:
         loop="uvloop",
         http="httptools",
         server_header=False,
-        # SECURITY: X-Forwarded-* is trusted only from these addresses; otherwise clients could forge their addresses
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies,
+        proxy_headers=False,  # see `http.proxies`
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_worker_healthcheck=HEALTH_CHECK_SECONDS,
     )

@@ -219,6 +219,10 @@ class Write:
         """Describe what a command added, where there is no single object."""
         self._describe(None, {name: {"old": None, "new": value} for name, value in values.items()})
 
+    def replaced(self, **values: tuple[Any, Any]) -> None:
+        """Describe old and new values where there is no single object; without a difference there is no event."""
+        self._describe(None, {name: {"old": old, "new": new} for name, (old, new) in values.items() if old != new})
+
     def unchanged(self) -> None:
         """State that there was nothing to change, so that there is no event."""
         self._described = True

@@ -54,6 +54,22 @@ CREATE TABLE credentials (
   CONSTRAINT credentials_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 ) WITH (fillfactor=85);
 
+CREATE TABLE features (
+  name text NOT NULL,
+  enabled boolean NOT NULL,
+  CONSTRAINT features_pkey PRIMARY KEY (name)
+);
+
+CREATE TABLE geo_rules (
+  country text NOT NULL,
+  registration_blocked boolean NOT NULL,
+  minimum_age integer,
+  date_of_birth_required boolean NOT NULL,
+  CONSTRAINT geo_rules_country_code CHECK ((country ~ '^[A-Z]{2}$'::text)),
+  CONSTRAINT geo_rules_minimum_age_range CHECK (((minimum_age >= 0) AND (minimum_age <= 122))),
+  CONSTRAINT geo_rules_pkey PRIMARY KEY (country)
+);
+
 CREATE TABLE idempotency_keys (
   actor_id uuid NOT NULL,
   operation text NOT NULL,
@@ -142,6 +158,16 @@ CREATE TABLE recovery_codes (
   hash bytea NOT NULL,
   CONSTRAINT recovery_codes_pkey PRIMARY KEY (user_id, hash),
   CONSTRAINT recovery_codes_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+);
+
+CREATE TABLE registrations (
+  hash bytea NOT NULL,
+  email text NOT NULL,
+  columns jsonb NOT NULL,
+  password_hash text NOT NULL,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  expires_at timestamp with time zone NOT NULL,
+  CONSTRAINT registrations_pkey PRIMARY KEY (hash)
 );
 
 CREATE TABLE roles (
@@ -334,6 +360,10 @@ CREATE INDEX passkeys_user_id_idx ON passkeys USING btree (user_id, id);
 CREATE UNIQUE INDEX plans_default_key ON plans USING btree (is_default) WHERE is_default;
 
 CREATE UNIQUE INDEX plans_name_key ON plans USING btree (fold(name));
+
+CREATE INDEX registrations_email_idx ON registrations USING btree (fold(email));
+
+CREATE INDEX registrations_expires_at_idx ON registrations USING btree (expires_at);
 
 CREATE UNIQUE INDEX roles_name_key ON roles USING btree (fold(name));
 

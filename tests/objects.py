@@ -79,6 +79,8 @@ async def create_objects(client: Client, people: dict[str, Person]) -> Objects:
     # One event that Alice caused, and one that an administrator caused on her account
     ids["AuditEvent"] = await _event(client, root, "ssh-key.create")
     ids["AuditEvent by another"] = await _event(client, root, "user.update")
+    geo_rule = {"country": "AT", "minimumAge": 14}
+    assert (await client.mutate("setGeoRule", geo_rule, "", by=root))["errors"] == []
     # Last, because Alice cannot sign in with her password alone from then on
     ids["Passkey"] = await _passkey(client, alice)
     # The logins set cookies, which the anonymous caller must not send

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from graphql import (
@@ -22,6 +23,12 @@ SDL = build_schema(printed())
 OBJECTS = [found for found in SDL.type_map.values() if isinstance(found, GraphQLObjectType) and found.name[:2] != "__"]
 INPUTS = [found for found in SDL.type_map.values() if isinstance(found, GraphQLInputObjectType)]
 
+VALUES: dict[str, Callable[[], Any]] = {
+    "Boolean": lambda: False,
+    "CountryCode": lambda: "AT",
+    "ID": lambda: str(uuid.uuid4()),
+}
+
 
 def harmless(graphql_type: GraphQLInputType) -> Any:
     """Return the smallest value of an input type, with which no mutation creates anything."""
@@ -33,7 +40,7 @@ def harmless(graphql_type: GraphQLInputType) -> Any:
         return {name: harmless(field.type) for name, field in required.items()}
     if isinstance(nullable, GraphQLEnumType):
         return next(iter(nullable.values))
-    return str(uuid.uuid4()) if nullable.name == "ID" else ""
+    return VALUES[nullable.name]() if nullable.name in VALUES else ""
 
 
 def limit_of(input_name: str, field_name: str) -> object:

@@ -38,6 +38,8 @@ HEADER = """\
 # How an object is found, in this order; the first way that leads the caller to it counts
 BY_NODE = ("node(id: $id)",)
 WAYS = {
+    "Feature": ("features",),
+    "GeoRule": ("geoRules",),
     "PermissionInfo": ("permissionCatalog",),
     "Plan": ("node(id: $id)", "plans"),
     "User": ("user(by: {id: $id})", "me", "server(id: $shared) { owner"),
@@ -86,7 +88,7 @@ def guarded_objects(objects: Objects) -> Iterator[tuple[str, GraphQLObjectType]]
         nodes = [graphql_type.ast_node, *(field.ast_node for field in graphql_type.fields.values())]
         if not any(node is not None and node.directives for node in nodes):
             continue
-        labels = [label for label in objects.ids if label.split()[0] == name] or ["PermissionInfo"]
+        labels = [label for label in objects.ids if label.split()[0] == name] or [name]
         assert name in objects.ids or name in WAYS, f"{name}: create one for Alice in tests/objects.py"
         yield from ((label, graphql_type) for label in labels)
 

@@ -34,10 +34,11 @@ KNOWN_ADMIN = dotted("""
     plans: create delete update
     roles: create delete read update
     servers: create delete read update
+    settings: read update
     users: billing create credentials delete impersonate password plan read sessions suspend two-factor update
 """)
 KNOWN_ACCOUNT = dotted("""
-    account: password read two-factor update
+    account: email password read two-factor update
     activity: read
     api-keys: create delete read update
     servers: read

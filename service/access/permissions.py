@@ -53,6 +53,8 @@ _ADMIN = (
     ("servers.delete", "Servers", "Delete any server"),
     ("servers.read", "Servers", "Read any server and its subusers, and list servers"),
     ("servers.update", "Servers", "Add, change, and remove the subusers of any server"),
+    ("settings.read", "Settings", "Read the features and the rules for registrations from countries"),
+    ("settings.update", "Settings", "Switch features, and change the rules for registrations from countries"),
     ("users.billing", "Users", "Read the billing address of any user"),
     ("users.create", "Users", "Create users"),
     (
@@ -72,6 +74,7 @@ _ADMIN = (
 )
 
 _ACCOUNT = (
+    ("account.email", "Account", "Change your own email address"),
     ("account.password", "Account", "Change your own password"),
     ("account.read", "Account", "Read your own profile, plan, and limits"),
     ("account.two-factor", "Account", "Read and change your own second factors and passkeys"),

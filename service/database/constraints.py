@@ -36,6 +36,8 @@ CONSTRAINTS = {
     "api_keys_name_length": _length("name"),
     "api_keys_user_id_fkey": _missing("userId", "user"),
     "credentials_user_id_fkey": _missing("userId", "user"),
+    "geo_rules_country_code": _invalid("country"),
+    "geo_rules_minimum_age_range": _invalid("minimumAge"),
     "invitations_user_id_fkey": _missing("userId", "user"),
     "mails_user_id_fkey": _missing("userId", "user"),
     "one_time_tokens_user_id_fkey": _missing("userId", "user"),

@@ -21,6 +21,7 @@ from service.context import Request, Resources, SessionChange
 from service.credentials import access_tokens
 from service.credentials.tokens import TokenKind, kind_of
 from service.errors import ApiErrorCode
+from service.http.proxies import THROUGH_PROXY
 from service.http.request import HttpRequest, HttpResponse
 from service.links import public_address
 from service.settings import Settings
@@ -56,6 +57,7 @@ def request_of(http: HttpRequest, settings: Settings) -> Request:
         user_agent=_printable(http.header(b"user-agent")),
         secure=by_https or settings.cookie_secure == "always",
         is_gone=http.is_disconnected,
+        country=_country(http, settings) if settings.country_header else None,
     )
 
 
@@ -118,6 +120,11 @@ def clear_cookie(response: HttpResponse, request: Request) -> None:
     made = Response()
     made.delete_cookie(_name(request), path="/", secure=request.secure, httponly=True, samesite="lax")
     response.headers.append(made.raw_headers[-1])
+
+
+def _country(http: HttpRequest, settings: Settings) -> str | None:
+    # SECURITY: a client without a trusted proxy could write any country
+    return http.header(settings.country_header.lower().encode()) if http.scope.get(THROUGH_PROXY) else None
 
 
 def _name(request: Request) -> str:

@@ -10,9 +10,10 @@ from strawberry.utils.str_converters import to_camel_case
 from service.access.authorize import require_recent, require_self
 from service.context import Info
 from service.database.constraints import CONSTRAINTS
-from service.errors import ErrorCode, reject
+from service.errors import ApiError, ApiErrorCode, ErrorCode, MutationRejected, reject
 from service.inputs import UNSET
 from service.types.role import ADMIN_ROLE, ROOT_ROLE, USER_ROLE
+from service.types.user import is_suspended
 from service.write import Write
 
 
@@ -35,6 +36,21 @@ async def lock_other_user(change: Write, user_id: str, own: str) -> Any:
         raise reject(ErrorCode.NOT_ALLOWED, own, "id")
     change.require_not_above(user)
     await require_other_root(change, user, "id")
+    return user
+
+
+def expired() -> MutationRejected:
+    """Return the rejection of a token that is unknown, used, or no longer valid; the answer does not tell which."""
+    return reject(ErrorCode.EXPIRED, "This link is no longer valid. Request another one.", "token")
+
+
+async def lock_user_of_token(change: Write, user_id: str | None) -> Any:
+    """Return the user of a token, locked until commit. The links of a suspended user do not work (USER_SUSPENDED)."""
+    user = await change.run("lock_user", id=user_id)
+    if user is None:
+        raise expired()
+    if is_suspended(user.suspended_at, user.suspended_until):
+        raise ApiError(ApiErrorCode.USER_SUSPENDED, "This account is suspended.")
     return user
 
 

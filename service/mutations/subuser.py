@@ -16,20 +16,19 @@ from service.access.permissions import SERVER
 from service.access.rules import Access
 from service.context import Info
 from service.errors import ApiError, ApiErrorCode, ErrorCode, reject
-from service.identifiers import email_problems, generated_username
+from service.identifiers import email_problems
 from service.inputs import IDEMPOTENCY_KEY, UNSET, Future, Items, given, optional
 from service.mail.outbox import Template, send_mail
 from service.payloads import Payload, mutation, result
 from service.scalars import Permission
 from service.types.payload import DeletePayload
 from service.types.subuser import Subuser
-from service.user_creation import create_account, invite
+from service.user_creation import create_account, free_username, invite
 from service.user_input import EMAIL
 from service.write import Write, write
 
 ALWAYS = "websocket.connect"  # every subuser has it, as in Pterodactyl
 PERMISSIONS = Items(limits.PERMISSIONS_PER_SUBUSER, least=1)
-USERNAME_TRIES = 5
 
 
 @strawberry.enum(description="What to do if no user has the email address")
@@ -265,11 +264,6 @@ async def _create_user(info: Info, change: Write, email: str) -> Any:
         if seconds is not None:
             message = f"You can create {limits.ACCOUNTS_PER_DAY} accounts in a day. Try again later."
             raise ApiError(ApiErrorCode.RATE_LIMITED, message, retryAfter=max(1, math.ceil(seconds)))
-    policy = info.context.resources.usernames
-    username = generated_username(email, policy)
-    for _ in range(USERNAME_TRIES):
-        if username is None or not await change.run("users_by_username", keys=[username]):
-            break
-        username = generated_username(email, policy)
+    username = await free_username(change, email, info.context.resources.usernames)
     names = {"first_name": "Server", "last_name": "Subuser"}
     return await create_account(change, {"username": username, "email": email, **names})

@@ -24,6 +24,7 @@ from service.mutations.guards import (
     require_session_for,
     require_version,
 )
+from service.one_time import BOUND_TO_ADDRESS, Purpose, revoke_tokens
 from service.payloads import Payload, mutation, result
 from service.types.payload import UserPayload
 from service.user_creation import create_account, invite, password_event
@@ -149,6 +150,8 @@ async def update_user(info: Info, input: UpdateUserInput) -> UserPayload:
             if await replace_password(change, user, password_hash):
                 extra["password"] = (REDACTED, REDACTED)
         changed = await change.run("update_user", id=user.id, changes=columns)
+        if changed.email != user.email:
+            await revoke_tokens(change.run, user.id, *BOUND_TO_ADDRESS, Purpose.EMAIL_UNDO)
         change.updated(user, changed, **extra)
     return UserPayload(user=changed)
 
@@ -242,6 +245,6 @@ async def replace_password(change: Write, user: Any, password_hash: str | None, 
     elif await change.run("remove_password", user_id=user.id) is None:
         return False
     await change.run("end_sessions_by_user", user_id=user.id, keep=keep)
-    own = user.id == change.actor.user_id
+    own = change.actor.user_id in {None, user.id}
     await send_mail(change, Template.PASSWORD_CHANGED, user, **where_and_when(change, own=own))
     return True

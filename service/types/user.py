@@ -125,6 +125,7 @@ def suspension(
     audit_names={
         "authenticator": "has_password",
         "autologinLink": "sessions",
+        "mail": "email",
         "password": "has_password",
         "recovery_codes": "has_password",
         "subusers": "servers",
@@ -150,6 +151,7 @@ class User(Row, Node):
     created_at: dt.datetime = column("Time when the account was created", PUBLIC)
     email: str | None = column("Email address, unique ignoring case", PROFILE)
     email_verified: bool | None = column("Indicates whether the user confirmed the email address", PROFILE)
+    pending_email: str | None = column("New email address that the user has not confirmed yet", PROFILE)
     first_name: str | None = column("First name", PROFILE)
     last_name: str | None = column("Last name", PROFILE)
     language: str | None = column("Language, a BCP 47 tag", PROFILE)

@@ -23,6 +23,15 @@ WHERE
     FOR UPDATE SKIP LOCKED
   )
 RETURNING one_time_tokens.purpose;
+-- name: delete_later_tokens :exec
+-- Delete the tokens of the same user and purpose that are newer than this one
+DELETE FROM one_time_tokens
+USING one_time_tokens AS used
+WHERE
+  used.hash = :hash
+  AND one_time_tokens.user_id = used.user_id
+  AND one_time_tokens.purpose = used.purpose
+  AND one_time_tokens.created_at > used.created_at;
 
 -- name: delete_tokens_by_user :many
 -- Delete the tokens of a user for some purposes

@@ -180,6 +180,7 @@ SET
   username = changed.username,
   email = changed.email,
   email_verified = changed.email_verified,
+  pending_email = changed.pending_email,
   first_name = changed.first_name,
   last_name = changed.last_name,
   display_name = changed.display_name,

@@ -15,47 +15,39 @@ a demotion of the caller would wait for the caller's writes, and two users who c
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from types import MappingProxyType
 from typing import Any
-
-import orjson
 
 from service.access.actor import Actor, expand
 from service.access.authenticate import ACTOR, actor_of
 from service.access.authorize import Verdict, exceeding, require_still
 from service.access.rules import OPEN, Rule
-from service.audit import NO_TARGET, Changes, Target, created, deleted, event_columns, target_of, updated
+from service.audit import event_columns
 from service.context import Context, Info, Request
 from service.database.connection import Database
 from service.database.constraints import rejected_constraints
 from service.database.transaction import Transaction
+from service.description import Description
 from service.errors import ApiError, ApiErrorCode, ErrorCode, MutationRejected, Problems, reject
 from service.write_limits import BYTES_PER_WRITE
 
 
-class Write:
+class Write(Description):
     """One change inside one transaction, by one actor."""
 
     def __init__(
         self, event: str, actor: Actor, transaction: Transaction, request: Request | None, problems: Problems
     ) -> None:
-        self.actor = actor
+        super().__init__(event, actor)
         self.problems = problems
         self.rule: Rule = OPEN
-        self.target_id: str | None = None
         self._context: Context | None = None
-        self._event = event
         self._transaction = transaction
         self._request = request
-        self._target = NO_TARGET
-        self._changes: Changes = {}
-        self._described = False
         self._changing = False
         self._relied_on: set[str] = set()
         self._ends_credential = False
-        self._changed_own_authority = False
         self.after_commit: list[Callable[[], None]] = []  # called once a mutation is committed
 
     @property
@@ -68,11 +60,6 @@ class Write:
     def attach(self, context: Context, rule: Rule) -> None:
         """Connect the write to an operation, and to the rule of its mutation."""
         self._context, self.rule = context, rule
-
-    @property
-    def event_size(self) -> int:
-        """About how many bytes the changes of the event have."""
-        return len(orjson.dumps(self._changes, default=str))
 
     # Statements
 
@@ -190,57 +177,6 @@ class Write:
     def ends_own_credential(self) -> None:
         """Expect that the caller's own session or API key is no longer valid after this write."""
         self._ends_credential = True
-
-    def created(self, row: Any, changed: Mapping[str, tuple[Any, Any]] = MappingProxyType({}), /, **extra: Any) -> None:
-        """Describe a new object. `extra` adds names with new values, and `changed` with old and new ones."""
-        pairs = {name: (None, value) for name, value in extra.items()} | dict(changed)
-        self._describe(row, created(row) | {name: {"old": old, "new": new} for name, (old, new) in pairs.items()})
-
-    def updated(self, old: Any, new: Any, **extra: tuple[Any, Any]) -> None:
-        """Describe what differs; without a difference there is no event. `extra` adds names with old and new values."""
-        own_id, columns = {
-            "ApiKey": (self.actor.api_key_id, ("permissions", "allowed_ips", "expires_at")),
-            "Role": (self.actor.role_id, ("permissions", "require_two_factor")),
-            "User": (self.actor.user_id, ("role_id",)),
-        }.get(type(new).__name__, (None, ()))
-        self._changed_own_authority = new.id == own_id and any(old[name] != new[name] for name in columns)
-        more = {name: {"old": values[0], "new": values[1]} for name, values in extra.items()}
-        self._describe(new, updated(old, new) | more)
-
-    def deleted(self, row: Any, **extra: Any) -> None:
-        """Describe a deleted object. `extra` adds names with their old values."""
-        self._describe(row, deleted(row) | {name: {"old": value, "new": None} for name, value in extra.items()})
-
-    def removed(self, **counts: int) -> None:
-        """Describe a clean-up by the numbers of what it removed; without any there is no event."""
-        self._describe(None, {name: {"old": count, "new": 0} for name, count in counts.items() if count})
-
-    def added(self, **values: Any) -> None:
-        """Describe what a command added, where there is no single object."""
-        self._describe(None, {name: {"old": None, "new": value} for name, value in values.items()})
-
-    def replaced(self, **values: tuple[Any, Any]) -> None:
-        """Describe old and new values where there is no single object; without a difference there is no event."""
-        self._describe(None, {name: {"old": old, "new": new} for name, (old, new) in values.items() if old != new})
-
-    def unchanged(self) -> None:
-        """State that there was nothing to change, so that there is no event."""
-        self._described = True
-
-    def denied(self, user_id: str | None, reason: str) -> None:
-        """Describe a denied attempt on the account of a user, or on one that does not exist."""
-        self._describe(None, {"reason": {"old": None, "new": reason}})
-        if user_id is not None:
-            self._target = Target("User", user_id, user_id)
-
-    def _describe(self, row: Any, changes: Changes) -> None:
-        if self._described:
-            raise RuntimeError(f"{self._event}: a write has exactly one event")
-        self._described = True
-        self._changes = changes
-        if row is not None:
-            self._target = target_of(row)
-        self.target_id = None if row is None else row.id
 
     async def finish(self) -> None:
         """Write the event, and authenticate the caller again. RuntimeError without a description of the change."""

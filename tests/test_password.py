@@ -162,7 +162,7 @@ async def test_a_user_without_a_password_has_no_current_password(client: Client,
     assert not await signs_in(client, "bob", PASSWORD)
     value = {"currentPassword": PASSWORD, "newPassword": NEW}
     payload = await client.mutate("changePassword", value, "user { id }", by=secret)
-    assert problems(payload) == [("WRONG_CREDENTIALS", ["currentPassword"])]
+    assert problems(payload) == [("NOT_ALLOWED", ["currentPassword"])]
 
 
 async def test_a_second_removal_of_a_password_changes_nothing(client: Client, root: Person, bob: Person) -> None:

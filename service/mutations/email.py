@@ -9,17 +9,17 @@ import strawberry
 from service import limits
 from service.access.rules import Access, Public
 from service.attempts import EMAIL as EMAIL_ATTEMPTS
-from service.attempts import PASSWORD as PASSWORD_ATTEMPTS
 from service.attempts import TOKEN, Attempt, begin_attempt
 from service.context import Info
 from service.credentials.tokens import TokenKind, digest, kind_of
-from service.errors import ApiError, ApiErrorCode, ErrorCode, reject
+from service.errors import ErrorCode, reject
 from service.features import Flag, enabled_flags
 from service.identifiers import email_problems
 from service.inputs import PASSWORD, ExactText, given
 from service.links import CONFIRM_EMAIL, RESET_PASSWORD, UNDO_EMAIL, VERIFY_EMAIL, link
 from service.mail.outbox import Template, send_mail
 from service.mutations.guards import expired, lock_user_of_token
+from service.mutations.own_password import OwnPassword
 from service.mutations.registration import confirm_registration
 from service.one_time import BOUND_TO_ADDRESS, Purpose, consume_token, create_token, find_token, revoke_tokens
 from service.payloads import Payload, mutation
@@ -136,29 +136,21 @@ async def _require_free(change: Write, user_id: str, email: str) -> None:
 @mutation(Access(own="account.email"), collects_problems=True, sensitive=True)
 async def change_email(info: Info, input: ChangeEmailInput) -> UserPayload:
     """Request another email address for your own account; verifyEmail changes it."""
-    context, resources = info.context, info.context.resources
     email = None
     if not info.problems.has("email"):
         email, found = email_problems(input.email, "email")
         info.problems.extend(found)
     if info.problems.has("password"):
         info.problems.raise_if_any()
-    attempt = await begin_attempt(context, PASSWORD_ATTEMPTS, account=context.actor.user_id, trusted=True)
-    person = await resources.database.read("login_candidate", id=context.actor.user_id, email=None, username=None)
-    if person is None:
-        raise ApiError(ApiErrorCode.UNAUTHENTICATED, "This account no longer exists.")
-    # SECURITY: a stolen session must not be enough to take over the account (ASVS 7.5.1)
-    if not await resources.hasher.verify(person["password_hash"], input.password, context.request.ip):
-        info.problems.add(ErrorCode.WRONG_CREDENTIALS, "password is wrong.", "password")
+    password = await OwnPassword.verified(info, input.password)
     info.problems.raise_if_any()
-    await begin_attempt(context, EMAIL_ATTEMPTS, account=context.actor.user_id)
+    await begin_attempt(info.context, EMAIL_ATTEMPTS, account=info.context.actor.user_id)
     async with write(info, "email.change-request") as change:
         user = await change.lock_own_user()
-        stored = await change.run("lock_password_hash", user_id=user.id)
-        if stored is None or stored["password_hash"] != person["password_hash"]:
-            raise reject(ErrorCode.WRONG_CREDENTIALS, "password is wrong.", "password")
+        await password.require_unchanged(change)
+        change.require_lasting_key("change the email address", "email")
         changed = await _request_change(change, user, str(email))
-        await attempt.succeeded(change.run)
+        await password.attempt.succeeded(change.run)
         change.updated(user, changed)
     return UserPayload(user=changed)
 

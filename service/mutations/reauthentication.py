@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import strawberry
 
 from service import limits
 from service.access.authorize import require_self
 from service.access.rules import Access
-from service.attempts import PASSWORD as PASSWORD_ATTEMPT
-from service.attempts import begin_attempt
 from service.context import Info
-from service.errors import ApiError, ApiErrorCode, ErrorCode, reject
+from service.errors import ErrorCode, reject
 from service.inputs import PASSWORD, ExactText, given, optional
+from service.mutations.own_password import OwnPassword
 from service.mutations.session import LoginPayload
 from service.payloads import mutation
 from service.sessions import remaining_seconds, renew_session
 from service.two_factor import require_code
-from service.write import Write, write
-
-WRONG = "password is wrong."
+from service.write import write
 
 
 @strawberry.input(description="Proof of the user of the session")
@@ -40,25 +35,18 @@ async def reauthenticate(info: Info, input: ReauthenticateInput) -> LoginPayload
 
     The old token is no longer valid.
     """
-    context, actor = info.context, info.context.actor
+    context = info.context
     session_id = require_own_session(info)
-    resources = context.resources
-    person = await resources.database.read("login_candidate", id=actor.user_id, email=None, username=None)
-    stored = None if person is None else person["password_hash"]
-    if stored is None:
-        raise reject(ErrorCode.NOT_ALLOWED, "This account has no password. Sign in again.")
-    # SECURITY: counted for the session and the account together, so that no stranger can lock the user out
-    attempt = await begin_attempt(context, PASSWORD_ATTEMPT, account=actor.user_id, trusted=True)
-    if not await resources.hasher.verify(stored, input.password, context.request.ip):
-        raise reject(ErrorCode.WRONG_CREDENTIALS, WRONG, "password")
+    password = await OwnPassword.verified(info, input.password)
+    info.problems.raise_if_any()
     async with write(info, "session.reauthenticate") as change:
         user = await change.lock_own_user()
-        await _require_same_password(change, user.id, stored)
+        await password.require_unchanged(change)
         await require_code(change, user, input.code or None)
         before = await change.lock("lock_session", session_id)
         session, token = await renew_session(change, session_id)
         change.updated(before, session)
-        await attempt.succeeded(change.run)
+        await password.attempt.succeeded(change.run)
     context.sign_in(change.actor, token, remaining_seconds(session))
     return LoginPayload(user=user, session=session, token=token)
 
@@ -75,12 +63,3 @@ def require_own_session(info: Info) -> str:
     if actor.by_access_token:
         raise reject(ErrorCode.NOT_ALLOWED, "Use the token of the session. An access token is not enough.")
     return actor.session_id
-
-
-async def _require_same_password(change: Write, user_id: str, verified: Any) -> None:
-    """Reject a password that was replaced during its verification."""
-    stored = await change.run("lock_password_hash", user_id=user_id)
-    if stored is None:
-        raise ApiError(ApiErrorCode.UNAUTHENTICATED, "The password was removed in the meantime. Sign in again.")
-    if stored["password_hash"] != verified:
-        raise reject(ErrorCode.WRONG_CREDENTIALS, WRONG, "password")

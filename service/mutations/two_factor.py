@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import strawberry
@@ -10,14 +9,14 @@ import strawberry
 from service import limits
 from service.access.authorize import require_recent, require_self
 from service.access.rules import Access
-from service.attempts import PASSWORD as PASSWORD_ATTEMPT
 from service.attempts import TWO_FACTOR, Attempt, begin_attempt
 from service.audit import REDACTED
 from service.context import Context, Info
 from service.credentials.passkeys import RelyingParty
 from service.credentials.totp import new_secret, otpauth_url
-from service.errors import ApiError, ApiErrorCode, ErrorCode, reject
+from service.errors import ErrorCode, reject
 from service.inputs import PASSWORD, ExactText, given, optional
+from service.mutations.own_password import OwnPassword
 from service.mutations.reauthentication import ReauthenticateInput
 from service.mutations.suspension import UserIdInput
 from service.one_time import Purpose, revoke_tokens
@@ -25,10 +24,9 @@ from service.payloads import Payload, mutation, result
 from service.scalars import URL
 from service.two_factor import confirm_secret, replace_recovery_codes, report_change, require_code, settle_factors
 from service.types.payload import UserPayload
-from service.write import Write, write
+from service.write import write
 
 CODE = ExactText(limits.TWO_FACTOR_CODE)
-WRONG_PASSWORD = "password is wrong."  # noqa: S105  (a message)
 LAST_FACTOR = "Your role requires a second factor. Add another one first."
 
 
@@ -82,35 +80,6 @@ class RecoveryCodesPayload(Payload):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Password:
-    """A password that was right when it was verified."""
-
-    stored: str
-    attempt: Attempt
-
-    @classmethod
-    async def verified(cls, info: Info, password: str) -> _Password:
-        """Verify the caller's password. SECURITY: the attempt is counted before (CVE-2024-4629)."""
-        context = info.context
-        attempt = await begin_attempt(context, PASSWORD_ATTEMPT, account=context.actor.user_id, trusted=True)
-        person = await context.resources.database.read(
-            "login_candidate", id=context.actor.user_id, email=None, username=None
-        )
-        if person is None:
-            raise ApiError(ApiErrorCode.UNAUTHENTICATED, "This account no longer exists.")
-        stored = person["password_hash"]
-        if not await context.resources.hasher.verify(stored, password, context.request.ip):
-            raise reject(ErrorCode.WRONG_CREDENTIALS, WRONG_PASSWORD, "password")
-        return cls(stored, attempt)
-
-    async def require_unchanged(self, change: Write, user_id: str) -> None:
-        """Reject a password that was changed in the meantime."""
-        stored = await change.run("lock_password_hash", user_id=user_id)
-        if stored is None or stored["password_hash"] != self.stored:
-            raise reject(ErrorCode.WRONG_CREDENTIALS, WRONG_PASSWORD, "password")
-
-
 def site_of(context: Context) -> RelyingParty:
     """Return the site that passkeys are made for, whose host name also names the account in an authenticator app."""
     settings = context.resources.settings
@@ -129,14 +98,15 @@ async def enable_two_factor(info: Info, input: EnableTwoFactorInput) -> EnableTw
     The password is the proof, because a user who has to set up a second factor may have an old session.
     """
     require_self(info.context.actor)
-    password = await _Password.verified(info, input.password)
+    password = await OwnPassword.verified(info, input.password)
+    info.problems.raise_if_any()
     code_attempt = await begin_code(info) if input.code else None
     secret = new_secret()
     async with write(info, "two-factor.enable") as change:
         # SECURITY: the factor and its recovery codes would outlive the key
         change.require_lasting_key("set up a second factor")
         user = await change.lock_own_user()
-        await password.require_unchanged(change, user.id)
+        await password.require_unchanged(change)
         factors = await change.run("factors_of_user", id=user.id)
         if user.two_factor_enabled:
             require_recent(change.actor)
@@ -175,11 +145,12 @@ async def confirm_two_factor(info: Info, input: ConfirmTwoFactorInput) -> Recove
 @mutation(Access(own="account.two-factor"), sensitive=True)
 async def disable_two_factor(info: Info, input: DisableTwoFactorInput) -> UserPayload:
     """Remove your authenticator app. Passkeys stay, and are a second factor, too."""
-    password = await _Password.verified(info, input.password)
+    password = await OwnPassword.verified(info, input.password)
+    info.problems.raise_if_any()
     attempt = await begin_code(info)
     async with write(info, "two-factor.disable") as change:
         user = await change.lock_own_user()
-        await password.require_unchanged(change, user.id)
+        await password.require_unchanged(change)
         factors = await change.run("factors_of_user", id=user.id)
         if not factors["totp"]:
             raise reject(ErrorCode.ALREADY_DONE, "There is no authenticator app.")
@@ -198,11 +169,12 @@ async def disable_two_factor(info: Info, input: DisableTwoFactorInput) -> UserPa
 @mutation(Access(own="account.two-factor"), sensitive=True)
 async def regenerate_recovery_codes(info: Info, input: ReauthenticateInput) -> RecoveryCodesPayload:
     """Replace your recovery codes; the earlier ones are no longer valid."""
-    password = await _Password.verified(info, input.password)
+    password = await OwnPassword.verified(info, input.password)
+    info.problems.raise_if_any()
     attempt = await begin_code(info)
     async with write(info, "two-factor.recovery-codes") as change:
         user = await change.lock_own_user()
-        await password.require_unchanged(change, user.id)
+        await password.require_unchanged(change)
         if not user.two_factor_enabled:
             raise reject(ErrorCode.NOT_ALLOWED, "There is no second factor that recovery codes could replace.")
         await require_code(change, user, input.code or None)

@@ -35,28 +35,6 @@ FROM users
 LEFT JOIN credentials ON users.id = credentials.user_id
 WHERE fold(users.email) = fold(:email) OR fold(users.username) = fold(:username);
 
--- name: login_candidate :one
--- The user of an id, an email address, or a username, with the hash of the password; the other two are null
-SELECT
-  users.id,
-  users.username,
-  users.email,
-  users.first_name,
-  users.last_name,
-  users.display_name,
-  users.role_id,
-  users.suspended_at,
-  roles.permissions AS role_permissions,
-  credentials.password_hash,
-  is_suspended(users.suspended_at, users.suspended_until) AS suspended
-FROM users
-INNER JOIN roles ON users.role_id = roles.id
-LEFT JOIN credentials ON users.id = credentials.user_id
-WHERE
-  users.id = CAST(:id AS uuid)
-  OR fold(users.email) = fold(:email)
-  OR fold(users.username) = fold(:username);
-
 -- name: passwords_by_user :many
 -- When each user set the password; no row for users without one
 SELECT credentials.user_id AS key, credentials.changed_at
@@ -71,3 +49,17 @@ DELETE FROM credentials WHERE credentials.user_id = :user_id RETURNING credentia
 -- Set the password of a user
 INSERT INTO credentials (user_id, password_hash) VALUES (:user_id, :password_hash)
 ON CONFLICT (user_id) DO UPDATE SET password_hash = excluded.password_hash, changed_at = now();
+
+-- name: user_with_password :one
+-- A user with the hash of the password, and the words that a new password must not consist of
+SELECT
+  users.id,
+  users.username,
+  users.email,
+  users.first_name,
+  users.last_name,
+  users.display_name,
+  credentials.password_hash
+FROM users
+LEFT JOIN credentials ON users.id = credentials.user_id
+WHERE users.id = :id;

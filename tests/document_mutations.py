@@ -18,8 +18,17 @@ PROFILE = {
 }
 SETTINGS = {"theme": "dark", "panel": {"columns": 3, "names": ["a", "b"]}}
 PATCHES: tuple[dict[str, Any], ...] = ({}, {"theme": "dark"}, {"panel": {"columns": 3}}, {"absent": None}, SETTINGS)
-# These would end the caller's session, or return something random, so documents select them only to skip them
-SKIPPED = frozenset({"createAccessToken", "logout", "logoutAll", "startPasskeyLogin", "startPasskeyRegistration"})
+# Documents select these only to skip them: they end the session, send a mail, or return something random
+SKIPPED = frozenset(
+    {
+        "createAccessToken",
+        "logout",
+        "logoutAll",
+        "requestEmailVerification",
+        "startPasskeyLogin",
+        "startPasskeyRegistration",
+    }
+)
 
 NO_ADDRESS = {"sendEmail": True, "email": None}
 
@@ -49,7 +58,8 @@ def _rejections(known: Known, random: Random) -> dict[str, list[dict[str, Any]]]
         "createRole": [{"name": TOO_LONG}, {"name": "", "requireTwoFactor": True}, {"name": "customer"}],
         "updateRole": [missing, {"id": one("Role"), "name": TOO_LONG}, {"id": one("Role"), "requireTwoFactor": None}],
         "deleteRole": [missing],
-        "login": [{"login": "unknown", "password": "wrong-password-1"}, {"login": "", "password": ""}],
+        # A wrong login that is counted has an event
+        "login": [{"login": TOO_LONG * 2}, {"login": "", "password": ""}],
         "revokeSession": [missing],
         "setPassword": [{"userId": MISSING_ID}, {"userId": one("User"), "password": "short"}],
         "changePassword": [{"newPassword": "short"}],
@@ -84,6 +94,14 @@ def _rejections(known: Known, random: Random) -> dict[str, list[dict[str, Any]]]
         "renamePasskey": [missing, {"id": one("Passkey"), "name": TOO_LONG}],
         "deletePasskey": [missing],
         "finishPasskeyLogin": [{"credential": {}}, {"twoFactorChallenge": TOO_LONG}],
+        "register": [{"email": TOO_LONG * 2}, {"password": ""}],
+        "verifyEmail": [{"token": ""}, {"token": TOO_LONG}],
+        "changeEmail": [{"email": TOO_LONG * 2, "password": ""}, {"password": ""}],
+        "undoEmailChange": [{"token": ""}, {"token": TOO_LONG}],
+        "requestPasswordReset": [{"email": "nonsense"}, {"email": TOO_LONG * 2}],
+        "resetPassword": [{"token": ""}, {"token": TOO_LONG, "newPassword": ""}],
+        "setFeature": [{"name": "unknown"}, {"name": TOO_LONG}],
+        "setGeoRule": [{"minimumAge": -1}, {"minimumAge": 1000}],
         "updateSettings": [{"patch": "text"}, {"patch": [1]}],
         "updateProfile": [{"version": MISSING_VERSION}, {"firstName": TOO_LONG}, {"username": "x"}],
     }

@@ -24,6 +24,10 @@ LIMITS: dict[str, dict[str, Any]] = {
 # beyond a key that is limited
 BEYOND: dict[str, tuple[str, dict[str, Any]]] = {
     "addSshKey": ("AddSshKeyInput", {"name": "l", "publicKey": SSH_KEY}),
+    "changeEmail": ("ChangeEmailInput", {"email": "new@roster.test", "password": PASSWORD}),
+    "enableTwoFactor": ("EnableTwoFactorInput", {"password": PASSWORD}),
+    "finishPasskeyRegistration": ("FinishPasskeyRegistrationInput", {"name": "x", "credential": {}}),
+    "regenerateRecoveryCodes": ("ReauthenticateInput", {"password": PASSWORD, "code": "000000"}),
     "createAccessToken": ("CreateAccessTokenInput", {}),
     "createApiKey": ("CreateApiKeyInput", {"name": "wider", "permissions": ["account.read"]}),
     "createRole": ("CreateRoleInput", {"name": "x", "permissions": ["users.read"]}),
@@ -41,8 +45,12 @@ BEYOND: dict[str, tuple[str, dict[str, Any]]] = {
 }
 # What they make is bound by the key for as long as it lives; test_autologin.py and test_api_key_scope.py have the tests
 BOUND = {"createAutologinLink", "openAutologinLink", "rotateApiKey"}
-# Mutations that make nothing that can act
+# Mutations that make nothing that can act, or for which a token of a mail or a login is the proof, and not the key
 OTHERS = {
+    *("confirmTwoFactor", "deletePasskey", "disableTwoFactor", "finishPasskeyLogin", "register", "renamePasskey"),
+    *("requestEmailVerification", "requestPasswordReset", "resetPassword", "resetTwoFactor", "setFeature"),
+    *("setGeoRule", "startPasskeyLogin", "startPasskeyRegistration", "undoEmailChange", "verifyEmail"),
+    "verifyTwoFactor",
     *("changePassword", "changePlan", "createPlan", "createServer", "deleteApiKey", "deletePlan", "deleteRole"),
     *("deleteServer", "deleteSshKey", "deleteSubuser", "deleteUser", "login", "logout", "logoutAll", "renameSshKey"),
     *("revokeSession", "suspendUser", "unsuspendUser", "updatePlan", "updateProfile", "updateSettings"),

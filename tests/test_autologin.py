@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from service.attempts import TOKEN
 from service.settings import Settings
 from tests.conftest import Client, Person, opened_client
 from tests.sessions import IMPERSONATE, impersonated, key, link, login, opened
@@ -138,7 +139,7 @@ async def test_only_the_token_of_a_link_opens_a_session(client: Client, admin: P
 
 
 async def test_wrong_tokens_are_limited(client: Client) -> None:
-    for _ in range(20):
+    for _ in range(TOKEN.client.most):
         await opened(client, "rsto_x")
     document = 'mutation { openAutologinLink(input: {token: "x"}) { token } }'
     assert (await client.execute(document))["errors"][0]["extensions"]["code"] == "RATE_LIMITED"

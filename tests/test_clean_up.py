@@ -179,7 +179,7 @@ async def test_counted_attempts_are_kept_as_long_as_they_block(client: Client) -
 
 def _context(client: Client) -> Any:
     class Anonymous:
-        session_id = None
+        user_id = None
 
     class Request:
         ip = "192.0.2.9"

@@ -164,6 +164,7 @@ INDEXES = {
     "memberships_by_user": ["subusers_user_id_idx"],
     "servers_by_owner": ["servers_owner_id_idx"],
     "sessions_by_user": ["sessions_user_id_idx"],
+    "passkeys_by_user": ["passkeys_user_id_idx"],
     "ssh_keys_by_user": ["ssh_keys_user_id_idx"],
     "subusers_by_server": ["subusers_server_id_idx"],
     "users_by_plan": ["users_plan_id_idx"],

@@ -31,7 +31,7 @@ from tests.documents import Document, document
 
 CORE = schema._schema  # noqa: SLF001  (Strawberry has no public access to its types)
 KNOWN = Known(cursors={"Query.users": ["WyJ1c2VycyJd"]}, texts={"UserBy.username": ["alice"]})
-DOCUMENTS = 500
+DOCUMENTS = 1_200
 MARGIN = 20
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from service.attempts import PASSWORD as PASSWORD_ATTEMPTS
 from service.credentials.tokens import TokenKind, new_token
 from service.database.transaction import Transaction
 from tests.conftest import PASSWORD, Client, Person
@@ -23,6 +24,7 @@ from tests.links import (
     request_verification,
     use,
 )
+from tests.sessions import impersonated
 
 # Confirmation
 
@@ -149,21 +151,20 @@ async def test_a_change_requires_the_current_password(client: Client, alice: Per
 
 
 async def test_a_change_requires_a_recent_session_and_no_impersonation(
-    client: Client, alice: Person, bob: Person
+    client: Client, admin: Person, alice: Person, bob: Person
 ) -> None:
     document = """mutation { changeEmail(input: {email: "new@roster.test", password: "x"}) { errors { code } } }"""
     await client.rows("UPDATE sessions SET authenticated_at = now() - interval '1 hour' WHERE user_id = $1", alice.id)
     answer = await client.execute(document, by=alice)
     assert answer["errors"][0]["extensions"]["code"] == "REAUTH_REQUIRED"
-    await client.rows("UPDATE sessions SET impersonator_id = $1 WHERE user_id = $2", alice.id, bob.id)
-    answer = await client.execute(document, by=bob)
+    answer = await client.execute(document, by=await impersonated(client, admin, bob))
     assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
     assert (await client.execute(document))["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
 
 async def test_passwords_of_a_change_are_limited(client: Client, alice: Person) -> None:
     document = """mutation { changeEmail(input: {email: "new@roster.test", password: "x"}) { errors { code } } }"""
-    for _ in range(5):
+    for _ in range(PASSWORD_ATTEMPTS.pair.most):
         assert (await client.data(document, by=alice))["changeEmail"]["errors"][0]["code"] == "WRONG_CREDENTIALS"
     answer = await client.execute(document, by=alice)
     assert answer["errors"][0]["extensions"]["code"] == "RATE_LIMITED"

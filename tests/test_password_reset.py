@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Any
 
+from service.attempts import RESET
 from service.links import RESET_PASSWORD, link
 from service.one_time import Purpose, create_token
 from service.settings import Settings
@@ -201,11 +202,11 @@ async def test_the_links_of_a_suspended_user_do_not_work(client: Client, root: P
 async def test_requests_for_an_address_are_limited_whether_it_is_known_or_not(client: Client, alice: Person) -> None:
     for email in ("alice@roster.test", "unknown@roster.test"):
         await forget_attempts(client)
-        for _ in range(3):
+        for _ in range(RESET.pair.most):
             assert "errors" not in await request(client, email)
         answer = await request(client, email.upper())
         assert answer["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
-    assert len(await mails(client)) == 3
+    assert len(await mails(client)) == RESET.pair.most
 
 
 async def test_a_deleted_user_cannot_be_reset(client: Client, root: Person, alice: Person) -> None:

@@ -149,7 +149,7 @@ async def test_an_unknown_permission_rejects_the_request(client: Client, root: P
         "USERS.READ",
         " users.read",
         "\u202eusers.read",
-        "users.impersonate",
+        "users.undelete",
     ):
         value = {"name": "helpers", "permissions": ["users.read", name]}
         answer = await client.execute(document, {"input": value}, by=root)

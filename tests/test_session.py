@@ -296,4 +296,5 @@ async def test_sessions_are_deleted_a_month_after_their_end(client: Client, alic
     assert left & set(ids) == {ids[2]}
     assert await is_signed_in(client, alice.token)
     events = await client.rows("SELECT credential, changes FROM audit_events WHERE event = 'service.clean-up'")
-    assert [tuple(event) for event in events] == [("job:clean-up", {"sessions": {"old": 2, "new": 0}})]
+    assert ("job:clean-up", {"sessions": {"old": 2, "new": 0}}) in [tuple(event) for event in events]
+    assert len([event for event in events if "sessions" in event["changes"]]) == 1

@@ -36,10 +36,11 @@ EMAIL = "{ me { email } }"
 # Every root field that a user who has to set up a second factor reaches; what is not here is TWO_FACTOR_REQUIRED
 REACHED = {
     "Query": {
-        *("me", "permissionCatalog", "plans"),  # public
+        *("me", "permissionCatalog", "plans", "registrationPolicy", "session"),  # public
     },
     "Mutation": {
-        *("finishPasskeyLogin", "login", "startPasskeyLogin", "verifyTwoFactor"),  # public
+        *("finishPasskeyLogin", "login", "openAutologinLink", "startPasskeyLogin", "verifyTwoFactor"),  # public
+        *("register", "requestPasswordReset", "resetPassword", "undoEmailChange", "verifyEmail"),  # public
         *("confirmTwoFactor", "disableTwoFactor", "enableTwoFactor", "regenerateRecoveryCodes"),
         *("deletePasskey", "finishPasskeyRegistration", "renamePasskey", "startPasskeyRegistration"),
         *("logout", "logoutAll", "revokeSession"),

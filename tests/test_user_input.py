@@ -260,6 +260,7 @@ async def test_no_text_makes_the_service_fail(
             # Escapes keep unpaired surrogates, which have no UTF-8 form
             body = json.dumps({"query": document, "variables": {"input": placed(value, path, text)}}, ensure_ascii=True)
             headers = {"authorization": f"Bearer {root.token}", "content-type": "application/json"}
+            await client.rows("DELETE FROM attempts")
             response = await client.http.post("/graphql", content=body, headers=headers)
             answer = response.json()
             # A text that does not fit its scalar rejects the request; any other problem belongs to the payload

@@ -33,6 +33,13 @@ WHERE
   )
 RETURNING mails.id;
 
+-- name: encrypted_mails :many
+-- Some of the mails that are not sent yet, in the order of their ids
+SELECT mails.id, mails.content FROM mails
+WHERE mails.id > :after AND mails.content IS NOT NULL
+ORDER BY mails.id ASC
+LIMIT 500;
+
 -- name: mail_by_id :one
 -- One mail that has not been sent
 SELECT mails.* FROM mails WHERE mails.id = :id AND mails.content IS NOT NULL;
@@ -57,12 +64,6 @@ WHERE mails.id = :id AND mails.sent_at IS NULL;
 -- name: record_mail_sent :exec
 -- Record that a mail was sent, and remove what it said
 UPDATE mails SET sent_at = now(), content = NULL, problem = NULL WHERE mails.id = :id;
--- name: encrypted_mails :many
--- Some of the mails that are not sent yet, in the order of their ids
-SELECT mails.id, mails.content FROM mails
-WHERE mails.id > :after AND mails.content IS NOT NULL
-ORDER BY mails.id ASC
-LIMIT 500;
 
 -- name: rotate_mail :one
 -- Replace the ciphertext of a mail; no row if it was changed in the meantime

@@ -7,7 +7,7 @@ import itertools
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +29,20 @@ from service.embedded import server as embedded
 from service.resources import database_of
 from service.schema import is_one_of, schema
 from service.settings import Settings
+from tests import leaks
 
 REPOSITORY = Path(__file__).parent.parent
-PASSWORD = "correct-horse-battery-42"
+PASSWORD = leaks.PASSWORD
 # Tests run in several processes: each has a template and databases of its own
 PROCESS = os.environ.get("PYTEST_XDIST_WORKER", "main")
 TEMPLATE = f"roster_template_{PROCESS}"
+# Input types that have another name than their mutation
+SHARED_INPUTS = {
+    "ResetTwoFactorInput": "UserIdInput",
+    "UndoEmailChangeInput": "TokenInput",
+    "UnsuspendUserInput": "UserIdInput",
+    "VerifyEmailInput": "TokenInput",
+}
 # The users of the template, and the role of each
 PEOPLE = {"root": "ROOT", "adam": "ADMIN", "stella": "STAFF", "alice": "USER", "bob": "USER"}
 _numbers = itertools.count(1)
@@ -92,7 +100,7 @@ class Client:
     ) -> dict[str, Any]:
         """Return the payload of a mutation with its input as a variable; `selection` is added to `errors`."""
         input_type = f"{field[0].upper()}{field[1:]}Input"
-        input_type = {"UnsuspendUserInput": "UserIdInput"}.get(input_type, input_type)
+        input_type = SHARED_INPUTS.get(input_type, input_type)
         call = f"{field}(input: $input) {{ {selection} errors {{ code message field }} }}"
         document = f"mutation ($input: {input_type}!) {{ {call} }}"
         payload: dict[str, Any] = (await self.data(document, {"input": value}, by=by))[field]
@@ -107,6 +115,16 @@ class Client:
 def pytest_configure() -> None:
     """End like after Ctrl-C on SIGTERM, so that the server is stopped, too."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    """Fail a test whose log has a secret."""
+    report: Any = yield
+    found = leaks.in_text(report.capstdout + report.capstderr + report.caplog) if report.passed else []
+    if found:
+        report.outcome, report.longrepr = "failed", f"the log has secrets: {', '.join(found)}"
+    return report
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -203,6 +221,7 @@ async def database_url(server_url: str, people: dict[str, Person]) -> AsyncItera
     await in_maintenance(server_url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
     try:
         yield named(server_url, name)
+        assert await leaks.in_database(named(server_url, name)) == [], "these tables have a secret"
     finally:
         await dropped(server_url, name)
 

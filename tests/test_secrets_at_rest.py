@@ -10,8 +10,10 @@ import pytest
 
 from service.credentials.tokens import visible_prefix
 from tests.conftest import PASSWORD, Client, Person
+from tests.links import NEW, last_mail, register
+from tests.second_factors import challenged, login_options, verify, with_app, with_passkey
 
-NEW = "a-quite-unusual-walrus-77"
+NEW_PASSWORD = NEW["password"]
 EVENTS = "{ auditEvents(first: 100) { nodes { event changes credential requestId actorId targetId targetType } } }"
 CREDENTIALS = """{ me { sessions { nodes { id userAgent device } } apiKeys { nodes { id name prefix } }
   auditEvents(first: 100) { nodes { event changes } } } }"""
@@ -74,6 +76,44 @@ async def use_every_secret(client: Client, admin: Person, alice: Person) -> dict
     return secrets
 
 
+async def use_links_and_factors(client: Client, bob: Person) -> dict[str, str]:
+    """Return the secrets of mails and second factors by name."""
+    secrets = {"registration password": NEW["password"]}
+    assert (await register(client))["data"]["register"]["errors"] == []
+    secrets["registration"] = (await last_mail(client, NEW["email"])).token
+    await client.mutate("requestPasswordReset", {"email": "bob@roster.test"}, "")
+    secrets["reset"] = (await last_mail(client, "bob@roster.test")).token
+    await client.mutate("changeEmail", {"email": "robert@roster.test", "password": PASSWORD}, "", by=bob)
+    secrets["change of address"] = (await last_mail(client, "robert@roster.test")).token
+    await with_passkey(client, bob)
+    app = await with_app(client, bob)
+    secrets |= {"app": app.secret} | {f"recovery code {number}": code for number, code in enumerate(app.codes)}
+    secrets["challenge"] = await challenged(client, "bob")
+    secrets["challenge of a passkey"] = (await login_options(client))["challenge"]
+    secrets["session of two factors"] = (await verify(client, secrets["challenge"], app.codes[0]))["token"]
+    return secrets
+
+
+async def test_no_table_contains_a_secret_of_links_and_factors(client: Client, bob: Person) -> None:
+    secrets = await use_links_and_factors(client, bob)
+    stored = await everything(client)
+    for name, secret in secrets.items():
+        assert all(spelling not in stored for spelling in (*spellings(secret), secret.replace("-", ""))), name
+    used = [await client.mutate("verifyEmail", {"token": secrets["registration"]}, "user { id }") for _ in range(2)]
+    assert [payload["errors"] == [] for payload in used] == [True, False], "it was a usable secret"
+
+
+async def test_no_log_line_contains_a_secret_of_links_and_factors(
+    client: Client, bob: Person, root: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secrets = await use_links_and_factors(client, bob)
+    await client.mutate("verifyEmail", {"token": secrets["registration"]}, "user { id }")
+    logged = "".join(capsys.readouterr()) + json.dumps(await client.data(EVENTS, by=root))
+    assert logged.count("/graphql") >= 10, "every request was logged"
+    for name, secret in secrets.items():
+        assert all(spelling not in logged for spelling in (*spellings(secret), secret.replace("-", ""))), name
+
+
 async def test_no_table_contains_a_secret(client: Client, admin: Person, alice: Person) -> None:
     secrets = await use_every_secret(client, admin, alice)
     stored = await everything(client)
@@ -93,7 +133,7 @@ async def test_passwords_are_stored_as_argon2id_with_a_salt_each(client: Client,
 
 async def test_users_with_the_same_password_have_different_hashes(client: Client, root: Person) -> None:
     for username in ("carol", "dave"):
-        await client.mutate("createUser", {"username": username, "password": NEW}, "user { id }", by=root)
+        await client.mutate("createUser", {"username": username, "password": NEW_PASSWORD}, "user { id }", by=root)
     rows = await client.rows(
         "SELECT password_hash FROM credentials JOIN users ON users.id = user_id WHERE username IN ('carol', 'dave')"
     )
@@ -111,7 +151,7 @@ async def test_no_later_response_contains_a_secret(client: Client, admin: Person
     assert "[redacted]" in shown
 
 
-@pytest.mark.parametrize("password", ["12345678", "walr-77", NEW])
+@pytest.mark.parametrize("password", ["12345678", "walr-77", NEW_PASSWORD])
 async def test_no_response_contains_a_password(client: Client, root: Person, bob: Person, password: str) -> None:
     for field, value, by in (
         ("changePassword", {"currentPassword": PASSWORD, "newPassword": password}, bob),

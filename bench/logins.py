@@ -1,6 +1,6 @@
 """The rate of logins, 200 at once, compared with argon2id alone; the time of another client's requests meanwhile.
 
-Usage: python -m bench.logins   (it starts an embedded database, and a service with `--workers N`)
+Usage: python -m bench.logins [--rounds N]   (it starts its own database and services)
 
 Then 120 connections send wrong passwords from one address, and another address signs in.
 """
@@ -11,20 +11,22 @@ import argparse
 import asyncio
 import itertools
 import statistics
-import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import argon2
 import asyncpg
 import httpx
+import orjson
 
-from bench.sign_in import token_of
+from bench import database
+from bench.contenders import ROSTER, roster
+from bench.database import Data
+from bench.load import LoadGenerator
+from bench.processes import Server, cpu_between, cpu_times
 from service.credentials.passwords import MEMORY_KIB, PARALLELISM, TIME_COST, cores
-from service.embedded import server as embedded
 from tests.processes import running_service
 
 LOGINS = 200
@@ -89,18 +91,43 @@ def line(name: str, times: list[float]) -> str:
     return f"{name}: n={len(times)} p50 {cuts[49] * 1_000:.1f} ms, p99 {cuts[98] * 1_000:.1f} ms"
 
 
-async def rate(many: httpx.AsyncClient, other: httpx.AsyncClient, token: str, names: list[str]) -> tuple[float, str]:
+def message(login: str) -> bytes:
+    """Return the bytes of a login."""
+    body = orjson.dumps({"query": LOGIN, "variables": {"login": login, "password": PASSWORD}})
+    head = f"POST /graphql HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+    return f"{head}\r\n\r\n".encode() + body
+
+
+async def rate(generator: LoadGenerator, socket: str, token: str, names: list[str]) -> tuple[float, str]:
     """Return the rate of logins at once, one for each name, and what another client saw."""
-    started = time.perf_counter()
-    calls = [asyncio.create_task(sign_in(many, name, PASSWORD, "198.51.100.1")) for name in names]
+    logins = asyncio.create_task(
+        asyncio.to_thread(generator.run, socket, [message(name) for name in names], len(names), LOGINS)
+    )
     times = []
-    while not all(call.done() for call in calls):
-        times.append(await ask(other, token))
-        await asyncio.sleep(0.01)
-    found = Counter(call.result() for call in calls)
-    if set(found) != {"done"}:
-        raise RuntimeError(str(found))
-    return len(names) / (time.perf_counter() - started), line("  me meanwhile", times)
+    transport = httpx.AsyncHTTPTransport(uds=socket)
+    async with httpx.AsyncClient(base_url="http://bench", transport=transport, timeout=60) as other:
+        while not logins.done():
+            times.append(await ask(other, token))
+            await asyncio.sleep(0.01)
+    seconds, _ = await logins
+    return len(names) / seconds, line("  me meanwhile", times)
+
+
+async def rates(data: Data, server: Server, rounds: int) -> None:
+    """Print the rates, and the CPU time of a login."""
+    generator = LoadGenerator.start()
+    forms = {"of one account": ["bench1"] * LOGINS, "of many": [f"bench{n % USERS + 1}" for n in range(LOGINS)]}
+    for name, names in forms.items():
+        for _ in range(rounds):
+            before = await asyncio.to_thread(alone, cores(), 100)
+            started, database_started = cpu_times(server.process.pid), cpu_times(data.postmaster or 0)
+            reached, seen = await rate(generator, server.socket, data.token, names)
+            cpu = cpu_between(started, cpu_times(server.process.pid)) / LOGINS * 1_000
+            database_cpu = cpu_between(database_started, cpu_times(data.postmaster or 0)) / LOGINS * 1_000
+            most = (before + await asyncio.to_thread(alone, cores(), 100)) / 2
+            print(f"{LOGINS} logins {name}: {reached:.1f}/s of {most:.1f}/s, {reached / most:.0%}")  # noqa: T201
+            print(f"  CPU of a login: service {cpu:.1f} ms, database {database_cpu:.1f} ms\n{seen}")  # noqa: T201
+    generator.close()
 
 
 async def flood(many: httpx.AsyncClient, other: httpx.AsyncClient, token: str) -> str:
@@ -126,44 +153,30 @@ async def flood(many: httpx.AsyncClient, other: httpx.AsyncClient, token: str) -
     return f"wrong passwords: {dict(found)}\n{line('  login from elsewhere', times)}, {slowest}\n{line('  me', asked)}"
 
 
-async def measure(url: str, token: str, rounds: int, threads: int) -> None:
-    """Print the figures."""
+async def elsewhere(url: str, token: str) -> None:
+    """Print what a client at another address sees during a flood of wrong passwords."""
 
     def client() -> httpx.AsyncClient:
-        # New for each measurement: the service closes connections that are idle in between
         return httpx.AsyncClient(base_url=url, limits=httpx.Limits(max_connections=LOGINS), timeout=60)
 
-    async with client() as other:
-        print(line("me, quiet", [await ask(other, token) for _ in range(300)]))  # noqa: T201
-        forms = {"of one account": ["bench1"] * LOGINS, "of many": [f"bench{n % USERS + 1}" for n in range(LOGINS)]}
-        for name, names in forms.items():
-            for _ in range(rounds):
-                before = await asyncio.to_thread(alone, threads, 100)
-                async with client() as many, client() as another:
-                    reached, seen = await rate(many, another, token, names)
-                after = await asyncio.to_thread(alone, threads, 100)
-                most = (before + after) / 2
-                print(f"{LOGINS} logins {name}: {reached:.1f}/s of {most:.1f}/s, {reached / most:.0%}\n{seen}")  # noqa: T201
     async with client() as many, client() as other:
         print(await flood(many, other, token))  # noqa: T201
 
 
 def main() -> None:
-    """Start a service, and measure."""
+    """Start services, and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="roster-bench-") as folder:
-        server = embedded.start(Path(folder))
+    with database.started(500) as (data, folder):
+        asyncio.run(add_users(data.url))
+        server = roster(ROSTER)(data, folder)
         try:
-            with running_service(
-                "--workers", str(options.workers), database_url=server.url, trusted_proxies="127.0.0.1"
-            ) as service:
-                asyncio.run(add_users(server.url))
-                asyncio.run(measure(service.url, token_of(server.url), options.rounds, cores()))
+            asyncio.run(rates(data, server, options.rounds))
         finally:
-            server.close()
+            server.stop()
+        with running_service(database_url=data.url, trusted_proxies="127.0.0.1") as service:
+            asyncio.run(elsewhere(service.url, data.token))
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ NO_WEIGHT = Weight()
 MOST_LEVELS = 50  # introspection has 15; a level is up to two in JSON, and orjson writes at most 254
 # SECURITY: without a limit on values, a document of 1,000 tokens could occupy a worker for a minute
 VALUES_PER_OBJECT = 20
-VALUES_PER_JSON = 100  # it may be long
+VALUES_PER_JSON = 200  # it may have 16 KiB, and long answers are written within a turn of the event loop
 VALUES_PER_INTROSPECTION = 3
 ANONYMOUS_VALUES = 20_000
 # SECURITY: the answers are long, and are the same at every repetition

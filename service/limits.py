@@ -46,6 +46,7 @@ PERMISSIONS_PER_SUBUSER: Final = 100
 SETTINGS_MEMBERS: Final = 256
 FILTER_VALUES: Final = 100
 NODES_PER_QUERY: Final = 100
+MAILS_PER_HOUR: Final = 10  # of one kind to one recipient
 ACCOUNTS_PER_DAY: Final = 20  # by createSubuser, for callers who may not create users
 LIST_ITEMS: Final = 1_000  # of any list in the variables
 REQUEST_ITEMS: Final = 10_000  # of all lists in the variables of an operation

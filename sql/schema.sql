@@ -345,6 +345,8 @@ CREATE INDEX mails_done_at_idx ON mails USING btree (COALESCE(sent_at, failed_at
 
 CREATE INDEX mails_next_try_at_idx ON mails USING btree (next_try_at) WHERE ((sent_at IS NULL) AND (failed_at IS NULL));
 
+CREATE INDEX mails_recipient_idx ON mails USING btree (recipient, template, created_at);
+
 CREATE INDEX mails_user_id_idx ON mails USING btree (user_id);
 
 CREATE INDEX one_time_tokens_expires_at_idx ON one_time_tokens USING btree (expires_at);

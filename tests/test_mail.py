@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from service import limits
 from service.credentials.tokens import digest
 from service.mail.templates import render
 from service.one_time import Purpose, consume_token
@@ -245,3 +246,20 @@ async def test_no_table_and_no_log_line_has_a_token_of_a_mail(
         for spelling in spellings(token):
             assert spelling not in dump
             assert spelling not in logged
+
+
+async def test_a_recipient_gets_a_limited_number_of_one_kind_also_by_other_users(
+    client: Client, root: Person, alice: Person
+) -> None:
+    server = await client.mutate("createServer", {"name": "web", "ownerId": alice.id}, "server { id }", by=root)
+    for email in ("bob@roster.test", "stranger@roster.test"):
+        value = {"serverId": server["server"]["id"], "email": email, "permissions": ["control.start"]}
+        for _ in range(limits.MAILS_PER_HOUR + 2):
+            shared = await client.mutate("createSubuser", value, "subuser { id }", by=alice)
+            await client.mutate("deleteSubuser", {"id": shared["subuser"]["id"]}, "deletedId", by=alice)
+        [sent] = await client.rows("SELECT count(*) AS count FROM mails WHERE recipient = $1", email)
+        assert sent["count"] == limits.MAILS_PER_HOUR
+        await client.rows("UPDATE mails SET created_at = now() - interval '61 minutes'")
+        await client.mutate("createSubuser", value, "subuser { id }", by=alice)
+        [sent] = await client.rows("SELECT count(*) AS count FROM mails WHERE recipient = $1", email)
+        assert sent["count"] == limits.MAILS_PER_HOUR + 1

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from service import limits
 from service.write import Write
 
 
@@ -53,6 +54,8 @@ async def send_mail(change: Write, template: Template, user: Any, *, to: str | N
     """Store a mail to a user, in the user's language; nothing for a user without an address.
 
     `to` is another address than the user's. `values` are those of the template; they are stored encrypted.
+    SECURITY: a recipient gets a limited number of one kind in an hour, because other users can cause mail, for example
+    by sharing a server again and again.
     """
     if values.keys() != VALUES[template]:
         raise RuntimeError(f"{template.name} takes the values {', '.join(sorted(VALUES[template]))}")
@@ -68,6 +71,7 @@ async def send_mail(change: Write, template: Template, user: Any, *, to: str | N
         template=template.value,
         language=user.language,
         content=resources.encryption.encrypt(content),
+        most=limits.MAILS_PER_HOUR,
     )
     change.after_commit.append(resources.mail_stored.set)
 

@@ -2,6 +2,7 @@
 
 -- Why the last try to send a mail failed.
 ALTER TABLE mails ADD COLUMN problem text;
+CREATE INDEX mails_recipient_idx ON mails (recipient, template, created_at);
 CREATE INDEX mails_done_at_idx ON mails (coalesce(sent_at, failed_at, created_at));
 
 -- The users that an invitation to a server created, because no user had the address. Without a password and a login

@@ -17,9 +17,22 @@ WHERE
 RETURNING mails.*;
 
 -- name: create_mail :exec
--- Store a mail to send after the commit
+-- Store a mail to send after the commit, unless its recipient had `most` of its kind within an hour
 INSERT INTO mails (user_id, recipient, template, language, content)
-VALUES (:user_id, :recipient, :template, :language, :content);
+SELECT
+  CAST(:user_id AS uuid) AS user_id,
+  CAST(:recipient AS text) AS recipient,
+  CAST(:template AS text) AS template,
+  CAST(:language AS text) AS language,
+  CAST(:content AS bytea) AS content
+WHERE
+  (
+    SELECT count(*) FROM mails
+    WHERE
+      mails.recipient = CAST(:recipient AS text)
+      AND mails.template = CAST(:template AS text)
+      AND mails.created_at > now() - interval '1 hour'
+  ) < :most;
 
 -- name: delete_old_mails :many
 -- Delete some of the mails that were sent or failed 30 days ago, or were created then and never sent

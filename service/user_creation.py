@@ -7,7 +7,7 @@ from typing import Any
 from service import limits
 from service.audit import REDACTED
 from service.identifiers import UsernamePolicy, generated_username
-from service.links import link
+from service.links import INVITATION, link
 from service.mail.outbox import Template, send_mail
 from service.one_time import Purpose, create_token, revoke_tokens
 from service.types.plan import Tier
@@ -38,7 +38,7 @@ async def invite(change: Write, user: Any) -> None:
     """Send a user without a password a mail with a link to set one. Only the newest link is valid."""
     await revoke_tokens(change.run, user.id, Purpose.INVITATION)
     token = await create_token(change.run, Purpose.INVITATION, user.id, limits.INVITATION, email=user.email)
-    url = link(change.context.resources.settings, "/account/invitation", token)
+    url = link(change.context.resources.settings, INVITATION, token)
     await send_mail(change, Template.INVITATION, user, url=url)
 
 

@@ -15,7 +15,7 @@ from service.attempts import TOKEN, begin_attempt
 from service.context import Info
 from service.errors import ErrorCode, reject
 from service.inputs import ExactText, Text, given, optional
-from service.links import link
+from service.links import AUTOLOGIN, link
 from service.mutations.api_key import require_current_secret
 from service.mutations.session import LoginPayload
 from service.one_time import Purpose, consume_token, create_token, find_token
@@ -25,7 +25,6 @@ from service.sessions import Impersonator, open_session, remaining_seconds
 from service.types.user import is_suspended
 from service.write import Write, write
 
-PAGE = "/account/autologin"
 INVALID_LINK = "This link is not valid. It can be used once, within a minute."
 
 
@@ -85,7 +84,7 @@ async def create_autologin_link(info: Info, input: CreateAutologinLinkInput) -> 
         )
         described: dict[str, Any] = {"reason": input.reason or None, "expiresAt": expires_at.isoformat()}
         change.updated(user, user, autologinLink=(None, described))
-    return AutologinLinkPayload(url=URL(link(settings, PAGE, token)), expires_at=expires_at)
+    return AutologinLinkPayload(url=URL(link(settings, AUTOLOGIN, token)), expires_at=expires_at)
 
 
 @mutation(Public(), signs_in=True)

@@ -16,6 +16,7 @@ from service.credentials.passkeys import RelyingParty
 from service.credentials.totp import new_secret, otpauth_url
 from service.errors import ErrorCode, reject
 from service.inputs import PASSWORD, ExactText, given, optional
+from service.links import public_address
 from service.mutations.own_password import OwnPassword
 from service.mutations.reauthentication import ReauthenticateInput
 from service.mutations.suspension import UserIdInput
@@ -82,8 +83,7 @@ class RecoveryCodesPayload(Payload):
 
 def site_of(context: Context) -> RelyingParty:
     """Return the site that passkeys are made for, whose host name also names the account in an authenticator app."""
-    settings = context.resources.settings
-    return RelyingParty.of(settings.public_url or f"http://localhost:{settings.port}")
+    return RelyingParty.of(public_address(context.resources.settings))
 
 
 async def begin_code(info: Info) -> Attempt:

@@ -13,7 +13,7 @@ from service.audit import REDACTED
 from service.context import Info
 from service.errors import ErrorCode, reject
 from service.inputs import IDEMPOTENCY_KEY, PASSWORD, UNSET, changes, given, optional
-from service.links import public_address
+from service.links import link
 from service.mail.outbox import Template, send_mail, where_and_when
 from service.mutations.guards import (
     check_email,
@@ -120,8 +120,7 @@ async def create_user(info: Info, input: CreateUserInput) -> UserPayload:
         if input.send_email and password_hash is None:
             await invite(change, user)
         elif input.send_email:
-            address = public_address(resources.settings)
-            await send_mail(change, Template.ACCOUNT_CREATED, user, url=f"{address}/")
+            await send_mail(change, Template.ACCOUNT_CREATED, user, url=link(resources.settings, "/"))
         change.created(user, **password_event(password_hash))
     return UserPayload(user=user)
 

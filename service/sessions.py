@@ -48,7 +48,7 @@ async def open_session(
         idle=min(longest, float(settings.session_idle)),
         hash=token_hash,
     )
-    change.act_as(actor_of(await change.run(ACTOR, token_hash=token_hash), token_hash, request.ip))
+    await _act_by(change, token_hash)
     return session, token
 
 
@@ -61,9 +61,14 @@ async def renew_session(change: Write, session_id: str) -> tuple[Any, str]:
     token = new_token(TokenKind.SESSION)
     token_hash = digest(token)
     session = await change.run("rotate_session_token", id=session_id, hash=token_hash)
-    request = change.context.request
-    change.act_as(actor_of(await change.run(ACTOR, token_hash=token_hash), token_hash, request.ip))
+    await _act_by(change, token_hash)
     return session, token
+
+
+async def _act_by(change: Write, token_hash: bytes) -> None:
+    """Continue the write as the actor of a new token."""
+    row = await change.run(ACTOR, token_hash=token_hash)
+    change.act_as(actor_of(row, token_hash, change.context.request.ip))
 
 
 def remaining_seconds(session: Any) -> float:

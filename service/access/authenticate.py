@@ -32,6 +32,7 @@ ACTOR: Final = "actor_by_hash"  # the statement that reads one credential
 _recording: WeakKeyDictionary[Database, dict[str | None, asyncio.Task[None]]] = WeakKeyDictionary()
 INVALID_CREDENTIAL = "The session or API key is not valid. Sign in again."
 INVALID_ACCESS_TOKEN = "The access token is not valid. Create a new one."  # noqa: S105  (a message)
+SUSPENDED = "This account is suspended."
 WRONG_NETWORK = "This API key may not be used from this address."
 NO_SECOND_FACTOR = "Your role requires a second factor. Set one up first."
 
@@ -118,7 +119,7 @@ def actor_of(row: Any, token_hash: bytes, ip: str | None) -> Actor:
         return rejected(ApiErrorCode.UNAUTHENTICATED, INVALID_CREDENTIAL)
     # SECURITY: suspension is reported before expiry, because it ends the sessions and the user should learn the reason
     if row["actor_suspended"]:
-        return rejected(ApiErrorCode.USER_SUSPENDED, "This account is suspended.")
+        return rejected(ApiErrorCode.USER_SUSPENDED, SUSPENDED)
     if row["actor_expired"]:
         return rejected(ApiErrorCode.UNAUTHENTICATED, INVALID_CREDENTIAL)
     missing = row["actor_two_factor_missing"]

@@ -12,9 +12,10 @@ from service import limits
 from service.access.rules import Access
 from service.context import Info, Resources
 from service.credentials.access_tokens import claims_of, signed
-from service.errors import ApiError, ApiErrorCode, ErrorCode, reject
+from service.errors import ApiError, ApiErrorCode
 from service.inputs import UNSET, ExactText, optional
 from service.links import public_address
+from service.mutations.reauthentication import require_session
 from service.payloads import Payload, mutation, result
 from service.sessions import remaining_seconds
 from service.signing_keys import create_first_key
@@ -47,20 +48,15 @@ async def create_access_token(info: Info, input: CreateAccessTokenInput | None =
     is valid.
     """
     context, actor = info.context, info.context.actor
-    if actor.session_id is None:
-        # SECURITY: a token has all permissions of a session, and would reach further than the key
-        raise reject(ErrorCode.NOT_ALLOWED, "An API key has no session.")
-    if actor.by_access_token:
-        # SECURITY: otherwise a token that another service received could be renewed there for ever
-        raise reject(ErrorCode.NOT_ALLOWED, "Use the token of the session. An access token is not enough.")
-    session = await context.loaders.one("sessions_by_id", actor.session_id)
+    session_id = require_session(info)
+    session = await context.loaders.one("sessions_by_id", session_id)
     if session is None:
         raise ApiError(ApiErrorCode.UNAUTHENTICATED, "This session is no longer valid.")
     issuer = public_address(context.resources.settings)
     lifetime = min(context.resources.settings.access_token_lifetime, remaining_seconds(session))
     expires = int(time.time() + lifetime)
     audience = (input and input.audience) or issuer
-    claims = claims_of(issuer, str(actor.user_id), actor.session_id, audience=audience, expires=expires)
+    claims = claims_of(issuer, str(actor.user_id), session_id, audience=audience, expires=expires)
     if actor.impersonator_id is not None:
         claims["act"] = {"sub": actor.impersonator_id}  # RFC 8693, section 4.1
     key_id, key = await _signing_key(context.resources)

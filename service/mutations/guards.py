@@ -7,6 +7,7 @@ from typing import Any
 
 from strawberry.utils.str_converters import to_camel_case
 
+from service.access.authenticate import SUSPENDED
 from service.access.authorize import require_recent, require_self
 from service.context import Info
 from service.database.constraints import CONSTRAINTS
@@ -49,9 +50,14 @@ async def lock_user_of_token(change: Write, user_id: str | None) -> Any:
     user = await change.run("lock_user", id=user_id)
     if user is None:
         raise expired()
-    if is_suspended(user.suspended_at, user.suspended_until):
-        raise ApiError(ApiErrorCode.USER_SUSPENDED, "This account is suspended.")
+    require_active(user)
     return user
+
+
+def require_active(user: Any) -> None:
+    """Raise USER_SUSPENDED for a suspended user, but only to a caller who has proved to be this user."""
+    if is_suspended(user.suspended_at, user.suspended_until):
+        raise ApiError(ApiErrorCode.USER_SUSPENDED, SUSPENDED)
 
 
 def require_version(user: Any, version: int | None) -> None:

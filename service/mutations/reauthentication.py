@@ -52,12 +52,17 @@ async def reauthenticate(info: Info, input: ReauthenticateInput) -> LoginPayload
 
 
 def require_own_session(info: Info) -> str:
-    """Return the id of the caller's session. Raise unless the request has the token of the user's own session.
+    """Return the id of the caller's session. Raise unless the request has the token of the user's own session."""
+    require_self(info.context.actor)
+    return require_session(info)
 
-    SECURITY: an access token is given to other services, which must not get the session itself by it.
+
+def require_session(info: Info) -> str:
+    """Return the id of the session of the request. Raise for an API key, and for an access token.
+
+    SECURITY: an access token is given to other services, which must not get the session, or further tokens, by it.
     """
     actor = info.context.actor
-    require_self(actor)
     if actor.session_id is None:
         raise reject(ErrorCode.NOT_ALLOWED, "An API key has no session.")
     if actor.by_access_token:

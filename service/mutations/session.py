@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import strawberry
 
 from service import limits
+from service.access.authenticate import SUSPENDED
 from service.access.authorize import require_self
 from service.access.rules import Access, Public
 from service.attempts import LOGIN, Attempt, attempt_in_turn
@@ -24,7 +25,6 @@ from service.types.user import User
 from service.write import Write, write
 
 WRONG_CREDENTIALS = "The login or the password is wrong."
-ACCOUNT_SUSPENDED = "This account is suspended."
 
 # A session and its token, or a challenge
 SignedIn: TypeAlias = tuple[Any, str | None, str | None]
@@ -133,7 +133,7 @@ async def _sign_in(info: Info, input: LoginInput, person: Any, attempt: Attempt)
     if not await hasher.verify(stored, input.password, request.ip, request.is_gone) or stored is None:
         raise reject(ErrorCode.WRONG_CREDENTIALS, WRONG_CREDENTIALS)
     if person["suspended"]:
-        raise ApiError(ApiErrorCode.USER_SUSPENDED, ACCOUNT_SUSPENDED)
+        raise ApiError(ApiErrorCode.USER_SUSPENDED, SUSPENDED)
     rehashed = await hasher.hash(input.password) if hasher.needs_rehash(stored) else None
     async with write(info, "session.create") as change:
         session, token, challenge = await _open_session(change, person, rehashed)
@@ -150,7 +150,7 @@ async def _open_session(change: Write, person: Any, rehashed: str | None) -> Sig
     if user is None or user.password_hash != person["password_hash"]:
         raise reject(ErrorCode.WRONG_CREDENTIALS, WRONG_CREDENTIALS)
     if user.suspended_at != person["suspended_at"]:
-        raise ApiError(ApiErrorCode.USER_SUSPENDED, ACCOUNT_SUSPENDED)
+        raise ApiError(ApiErrorCode.USER_SUSPENDED, SUSPENDED)
     if rehashed is not None:
         await change.run("set_password", user_id=user.id, password_hash=rehashed)
     # SECURITY: the second factor is asked for after the password was verified, and no session exists before it is

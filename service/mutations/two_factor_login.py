@@ -18,10 +18,11 @@ from service.credentials.passkeys import (
     login_options,
     verified_login,
 )
-from service.errors import ApiError, ApiErrorCode, ErrorCode, MutationRejected, reject
+from service.errors import ErrorCode, MutationRejected, reject
 from service.inputs import UNSET, ExactText, given, optional
+from service.mutations.guards import require_active
 from service.mutations.passkey import PasskeyOptionsPayload
-from service.mutations.session import ACCOUNT_SUSPENDED, LoginPayload
+from service.mutations.session import LoginPayload
 from service.mutations.two_factor import CODE, site_of
 from service.one_time import Purpose, consume_token, create_token, find_token
 from service.payloads import mutation
@@ -29,7 +30,6 @@ from service.rejections import UNKNOWN, WRONG_FACTOR, rejections_recorded
 from service.scalars import JSON
 from service.sessions import open_session
 from service.two_factor import EXPIRED_LOGIN, consume_challenge, use_code
-from service.types.user import is_suspended
 from service.write import Write, write
 
 TOKEN = ExactText(limits.TOKEN)
@@ -81,7 +81,7 @@ async def verify_two_factor(info: Info, input: VerifyTwoFactorInput) -> LoginPay
             user = await _locked_user(change, user_id, "challenge")
             factor = await use_code(change, user, input.code)
             await consume_challenge(change, input.challenge, user, "challenge")
-            _require_active(user)
+            require_active(user)
             await attempt.succeeded(change.run)
             session, token = await open_session(change, user.id)
             change.created(session, secondFactor=factor)
@@ -141,7 +141,7 @@ async def finish_passkey_login(info: Info, input: FinishPasskeyLoginInput) -> Lo
                 raise reject(ErrorCode.EXPIRED, EXPIRED_LOGIN, "credential")
             if challenge is not None:
                 await consume_challenge(change, challenge, user, "twoFactorChallenge")
-            _require_active(user)
+            require_active(user)
             await attempt.succeeded(change.run)
             await change.run("record_passkey_use", id=passkey.id, sign_count=sign_count)
             session, token = await open_session(change, user.id)
@@ -154,12 +154,6 @@ async def _locked_user(change: Write, user_id: str, field: str) -> Any:
     if user is None:
         raise reject(ErrorCode.EXPIRED, EXPIRED_LOGIN, field)
     return user
-
-
-def _require_active(user: Any) -> None:
-    """Raise for a suspended user; after the proof, because only the user should learn of the suspension."""
-    if is_suspended(user.suspended_at, user.suspended_until):
-        raise ApiError(ApiErrorCode.USER_SUSPENDED, ACCOUNT_SUSPENDED)
 
 
 def _wrong_passkey() -> MutationRejected:

@@ -186,6 +186,8 @@ DESCRIPTION = Text(limits.DESCRIPTION, least=0, multiline=True, joiners=True)
 EXTERNAL_ID = Text(limits.NAME)
 PASSWORD = ExactText(limits.PASSWORD)
 IDEMPOTENCY_KEY = ExactText(limits.IDEMPOTENCY_KEY)
+TOKEN = ExactText(limits.TOKEN)  # valid once
+TWO_FACTOR_CODE = ExactText(limits.TWO_FACTOR_CODE)
 
 
 def given(description: str, limit: Limit | None = None, *, default: Any = dataclasses.MISSING) -> Any:

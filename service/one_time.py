@@ -46,12 +46,12 @@ async def consume_token(run: Run, purpose: Purpose, token: str) -> Any:
 
     Two requests cannot both use it: the second waits until the first has committed, and finds nothing.
     """
-    return await _find(run, "consume_token", purpose, token)
+    return await _find(run, "consume_token", token, purpose=purpose.value)
 
 
-async def find_token(run: Run, purpose: Purpose, token: str) -> Any:
-    """Return `user_id` and `data` of a token as `consume_token` does, without using it."""
-    return await _find(run, "token_by_hash", purpose, token)
+async def find_token(run: Run, token: str, *purposes: Purpose) -> Any:
+    """Return `purpose`, `user_id`, and `data` of a token for one of the purposes, without using it, or None."""
+    return await _find(run, "token_by_hash", token, purposes=[purpose.value for purpose in purposes])
 
 
 async def revoke_tokens(run: Run, user_id: str, *purposes: Purpose) -> None:
@@ -59,7 +59,7 @@ async def revoke_tokens(run: Run, user_id: str, *purposes: Purpose) -> None:
     await run("delete_tokens_by_user", user_id=user_id, purposes=[purpose.value for purpose in purposes])
 
 
-async def _find(run: Run, statement: str, purpose: Purpose, token: str) -> Any:
+async def _find(run: Run, statement: str, token: str, **parameters: Any) -> Any:
     if kind_of(token) is not TokenKind.ONE_TIME:
         return None
-    return await run(statement, hash=digest(token), purpose=purpose.value)
+    return await run(statement, hash=digest(token), **parameters)

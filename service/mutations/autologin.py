@@ -14,7 +14,8 @@ from service.access.rules import Access, Public
 from service.attempts import TOKEN, begin_attempt
 from service.context import Info
 from service.errors import ErrorCode, reject
-from service.inputs import ExactText, Text, given, optional
+from service.inputs import TOKEN as TOKEN_TEXT
+from service.inputs import Text, given, optional
 from service.links import AUTOLOGIN, link
 from service.mutations.api_key import require_current_secret
 from service.mutations.session import LoginPayload
@@ -43,7 +44,7 @@ class CreateAutologinLinkInput:
 class OpenAutologinLinkInput:
     """Input of openAutologinLink."""
 
-    token: str = given("Token of the link, after its #", ExactText(limits.TOKEN))
+    token: str = given("Token of the link, after its #", TOKEN_TEXT)
 
 
 @strawberry.type(description="Payload of createAutologinLink")
@@ -93,7 +94,7 @@ async def open_autologin_link(info: Info, input: OpenAutologinLinkInput) -> Logi
     context = info.context
     attempt = await begin_attempt(context, TOKEN)
     async with write(info, "session.impersonate") as change:
-        found = await find_token(change.run, Purpose.AUTOLOGIN, input.token)
+        found = await find_token(change.run, input.token, Purpose.AUTOLOGIN)
         # The user is locked before the token, because the deletion of a user locks them in this order
         user = None if found is None else await change.run("lock_user", id=found["user_id"])
         if user is None or is_suspended(user.suspended_at, user.suspended_until):

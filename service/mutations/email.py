@@ -15,10 +15,11 @@ from service.credentials.tokens import TokenKind, digest, kind_of
 from service.errors import ErrorCode, reject
 from service.features import Flag, enabled_flags
 from service.identifiers import email_problems
-from service.inputs import PASSWORD, ExactText, given
+from service.inputs import PASSWORD, given
+from service.inputs import TOKEN as TOKEN_TEXT
 from service.links import CONFIRM_EMAIL, RESET_PASSWORD, UNDO_EMAIL, VERIFY_EMAIL, link
 from service.mail.outbox import Template, send_mail
-from service.mutations.guards import expired, lock_user_of_token
+from service.mutations.guards import consume_own_token, expired, lock_user_of_token
 from service.mutations.own_password import OwnPassword
 from service.mutations.registration import confirm_registration
 from service.one_time import BOUND_TO_ADDRESS, Purpose, consume_token, create_token, find_token, revoke_tokens
@@ -26,8 +27,6 @@ from service.payloads import Payload, mutation
 from service.types.payload import UserPayload
 from service.user_input import EMAIL
 from service.write import Write, write
-
-TOKEN_TEXT = ExactText(limits.TOKEN)
 
 
 @strawberry.input(description="Token of a link")
@@ -84,20 +83,19 @@ async def verify_email(info: Info, input: TokenInput) -> UserPayload:
     token = input.token.strip()
     if kind_of(token) is not TokenKind.ONE_TIME:
         raise expired()
-    read = info.context.resources.database.read
-    for purpose, confirm in ((Purpose.EMAIL_VERIFICATION, _confirm), (Purpose.EMAIL_CHANGE, _confirm_change)):
-        found = await find_token(read, purpose, token)
-        if found is not None:
-            return UserPayload(user=await confirm(info, attempt, token, found["user_id"]))
-    return UserPayload(user=await confirm_registration(info, attempt, token))
+    found = await find_token(
+        info.context.resources.database.read, token, Purpose.EMAIL_VERIFICATION, Purpose.EMAIL_CHANGE
+    )
+    if found is None:
+        return UserPayload(user=await confirm_registration(info, attempt, token))
+    confirm = _confirm if found["purpose"] == Purpose.EMAIL_VERIFICATION.value else _confirm_change
+    return UserPayload(user=await confirm(info, attempt, token, found["user_id"]))
 
 
 async def _confirm(info: Info, attempt: Attempt, token: str, user_id: str) -> Any:
     async with write(info, "email.verify") as change:
         user = await lock_user_of_token(change, user_id)
-        used = await consume_token(change.run, Purpose.EMAIL_VERIFICATION, token)
-        if used is None or used["data"].get("email") != user.email:
-            raise expired()
+        await consume_own_token(change, Purpose.EMAIL_VERIFICATION, token, user)
         changed = await change.run("update_user", id=user.id, changes={"email_verified": True})
         await attempt.succeeded(change.run)
         change.updated(user, changed)
@@ -189,7 +187,7 @@ async def undo_email_change(info: Info, input: TokenInput) -> UserPayload:
     context, settings = info.context, info.context.resources.settings
     attempt = await begin_attempt(context, TOKEN)
     token = input.token.strip()
-    found = await find_token(context.resources.database.read, Purpose.EMAIL_UNDO, token)
+    found = await find_token(context.resources.database.read, token, Purpose.EMAIL_UNDO)
     if found is None:
         raise expired()
     resets = Flag.PASSWORD_RESET in await enabled_flags(context.resources.database)

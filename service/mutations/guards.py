@@ -13,6 +13,7 @@ from service.context import Info
 from service.database.constraints import CONSTRAINTS
 from service.errors import ApiError, ApiErrorCode, ErrorCode, MutationRejected, reject
 from service.inputs import UNSET
+from service.one_time import Purpose, consume_token
 from service.types.role import ADMIN_ROLE, ROOT_ROLE, USER_ROLE
 from service.types.user import is_suspended
 from service.write import Write
@@ -52,6 +53,16 @@ async def lock_user_of_token(change: Write, user_id: str | None) -> Any:
         raise expired()
     require_active(user)
     return user
+
+
+async def consume_own_token(change: Write, purpose: Purpose, token: str, user: Any) -> None:
+    """Use a token of a user, who is locked. EXPIRED if it was used, or sent to an address that the user had before.
+
+    SECURITY: the owner of an earlier address must not keep a way into the account (CVE-2026-35407).
+    """
+    used = await consume_token(change.run, purpose, token)
+    if used is None or used["data"].get("email") != user.email:
+        raise expired()
 
 
 def require_active(user: Any) -> None:

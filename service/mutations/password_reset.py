@@ -15,13 +15,14 @@ from service.context import Info
 from service.database.connection import Database
 from service.features import Flag, enabled_flags, require_feature
 from service.identifiers import email_problems
-from service.inputs import PASSWORD, ExactText, given, optional
+from service.inputs import PASSWORD, given, optional
+from service.inputs import TOKEN as TOKEN_TEXT
 from service.links import RESET_PASSWORD, link
 from service.mail.outbox import Template, send_mail
-from service.mutations.email import TOKEN_TEXT, SentPayload
-from service.mutations.guards import expired, lock_user_of_token
+from service.mutations.email import SentPayload
+from service.mutations.guards import consume_own_token, expired, lock_user_of_token
 from service.mutations.user import replace_password
-from service.one_time import BOUND_TO_ADDRESS, Purpose, consume_token, create_token, find_token, revoke_tokens
+from service.one_time import BOUND_TO_ADDRESS, Purpose, create_token, find_token, revoke_tokens
 from service.payloads import mutation
 from service.two_factor import require_code
 from service.types.payload import UserPayload
@@ -51,7 +52,7 @@ class ResetPasswordInput:
     new_password: str = given("New password", PASSWORD)
     code: str | None = optional(
         "Code of the second factor, or a recovery code; required if the user has a second factor",
-        ExactText(limits.TOKEN),
+        TOKEN_TEXT,
     )
 
 
@@ -110,9 +111,7 @@ async def reset_password(info: Info, input: ResetPasswordInput) -> UserPayload:
             change.ends_own_credential()
         # SECURITY: the mail is one factor only (ASVS 6.4.3)
         await require_code(change, user, input.code or None)
-        used = await consume_token(change.run, purpose, token)
-        if used is None or used["data"].get("email") != user.email:
-            raise expired()
+        await consume_own_token(change, purpose, token, user)
         await replace_password(change, user, password_hash)
         # SECURITY: other links, a change of the address, and logins that are half done may be a stranger's
         await revoke_tokens(change.run, user.id, *BOUND_TO_ADDRESS, Purpose.TWO_FACTOR_LOGIN)
@@ -128,9 +127,9 @@ async def reset_password(info: Info, input: ResetPasswordInput) -> UserPayload:
 
 async def _find(database: Database, token: str) -> tuple[Purpose, str]:
     """Return the purpose and the user of a token that may set a password. EXPIRED for any other."""
-    enabled = await enabled_flags(database)
-    for purpose in (Purpose.PASSWORD_RESET, Purpose.INVITATION):
-        found = await find_token(database.read, purpose, token)
-        if found is not None and (purpose is Purpose.INVITATION or Flag.PASSWORD_RESET in enabled):
-            return purpose, found["user_id"]
-    raise expired()
+    found = await find_token(database.read, token, Purpose.PASSWORD_RESET, Purpose.INVITATION)
+    purpose = None if found is None else Purpose(found["purpose"])
+    disabled = purpose is Purpose.PASSWORD_RESET and Flag.PASSWORD_RESET not in await enabled_flags(database)
+    if purpose is None or disabled:
+        raise expired()
+    return purpose, found["user_id"]

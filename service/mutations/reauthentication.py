@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import strawberry
 
-from service import limits
 from service.access.authorize import require_self
 from service.access.rules import Access
 from service.context import Info
 from service.errors import ErrorCode, reject
-from service.inputs import PASSWORD, ExactText, given, optional
+from service.inputs import PASSWORD, TWO_FACTOR_CODE, given, optional
 from service.mutations.own_password import OwnPassword
 from service.mutations.session import LoginPayload
 from service.payloads import mutation
@@ -25,7 +24,7 @@ class ReauthenticateInput:
     password: str = given("Password", PASSWORD)
     code: str | None = optional(
         "Code of the second factor, or a recovery code; required if the user has a second factor",
-        ExactText(limits.TWO_FACTOR_CODE),
+        TWO_FACTOR_CODE,
     )
 
 

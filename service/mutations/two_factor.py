@@ -15,7 +15,7 @@ from service.context import Context, Info
 from service.credentials.passkeys import RelyingParty
 from service.credentials.totp import new_secret, otpauth_url
 from service.errors import ErrorCode, reject
-from service.inputs import PASSWORD, ExactText, given, optional
+from service.inputs import PASSWORD, TWO_FACTOR_CODE, given, optional
 from service.links import public_address
 from service.mutations.own_password import OwnPassword
 from service.mutations.reauthentication import ReauthenticateInput
@@ -27,7 +27,6 @@ from service.two_factor import confirm_secret, replace_recovery_codes, report_ch
 from service.types.payload import UserPayload
 from service.write import write
 
-CODE = ExactText(limits.TWO_FACTOR_CODE)
 LAST_FACTOR = "Your role requires a second factor. Add another one first."
 
 
@@ -40,7 +39,8 @@ class EnableTwoFactorInput:
 
     password: str = given("Password", PASSWORD)
     code: str | None = optional(
-        "Code of the authenticator app that is replaced, or a recovery code; required if there is an app", CODE
+        "Code of the authenticator app that is replaced, or a recovery code; required if there is an app",
+        TWO_FACTOR_CODE,
     )
 
 
@@ -50,7 +50,7 @@ class EnableTwoFactorInput:
 class ConfirmTwoFactorInput:
     """Input of confirmTwoFactor."""
 
-    code: str = given("Code that the app shows", CODE)
+    code: str = given("Code that the app shows", TWO_FACTOR_CODE)
 
 
 @strawberry.input(
@@ -61,7 +61,7 @@ class DisableTwoFactorInput:
     """Input of disableTwoFactor."""
 
     password: str = given("Password", PASSWORD)
-    code: str = given("Code of the authenticator app, or a recovery code", CODE)
+    code: str = given("Code of the authenticator app, or a recovery code", TWO_FACTOR_CODE)
 
 
 @strawberry.type(description="Payload of enableTwoFactor")
@@ -88,7 +88,7 @@ def site_of(context: Context) -> RelyingParty:
 
 async def begin_code(info: Info) -> Attempt:
     """Count an attempt at a code of the caller's own second factor."""
-    return await begin_attempt(info.context, TWO_FACTOR, account=info.context.actor.user_id, trusted=True)
+    return await begin_attempt(info.context, TWO_FACTOR, account=info.context.actor.user_id)
 
 
 @mutation(Access(own="account.two-factor"))

@@ -19,11 +19,11 @@ from service.credentials.passkeys import (
     verified_login,
 )
 from service.errors import ErrorCode, MutationRejected, reject
-from service.inputs import UNSET, ExactText, given, optional
+from service.inputs import TOKEN, TWO_FACTOR_CODE, UNSET, given, optional
 from service.mutations.guards import require_active
 from service.mutations.passkey import PasskeyOptionsPayload
 from service.mutations.session import LoginPayload
-from service.mutations.two_factor import CODE, site_of
+from service.mutations.two_factor import site_of
 from service.one_time import Purpose, consume_token, create_token, find_token
 from service.payloads import mutation
 from service.rejections import UNKNOWN, WRONG_FACTOR, rejections_recorded
@@ -32,7 +32,6 @@ from service.sessions import open_session
 from service.two_factor import EXPIRED_LOGIN, consume_challenge, use_code
 from service.write import Write, write
 
-TOKEN = ExactText(limits.TOKEN)
 WRONG_PASSKEY = "The passkey could not be verified."
 log = structlog.get_logger("roster.two_factor")
 
@@ -44,7 +43,7 @@ class VerifyTwoFactorInput:
     """Input of verifyTwoFactor."""
 
     challenge: str = given("`twoFactorChallenge` of login", TOKEN)
-    code: str = given("Code of the authenticator app, or a recovery code", CODE)
+    code: str = given("Code of the authenticator app, or a recovery code", TWO_FACTOR_CODE)
 
 
 @strawberry.input(description="Login that a passkey completes")
@@ -70,7 +69,7 @@ class FinishPasskeyLoginInput:
 async def verify_two_factor(info: Info, input: VerifyTwoFactorInput) -> LoginPayload:
     """Complete a login with a code of the authenticator app, or with a recovery code."""
     context = info.context
-    found = await find_token(context.resources.database.read, Purpose.TWO_FACTOR_LOGIN, input.challenge)
+    found = await find_token(context.resources.database.read, input.challenge, Purpose.TWO_FACTOR_LOGIN)
     user_id = None if found is None else found["user_id"]
     if user_id is None:
         await begin_attempt(context, TWO_FACTOR)
@@ -99,7 +98,7 @@ async def start_passkey_login(info: Info, input: StartPasskeyLoginInput | None =
     challenge = (input.two_factor_challenge or None) if input else None
     user_id = None
     if challenge is not None:
-        found = await find_token(context.resources.database.read, Purpose.TWO_FACTOR_LOGIN, challenge)
+        found = await find_token(context.resources.database.read, challenge, Purpose.TWO_FACTOR_LOGIN)
         if found is None:
             raise reject(ErrorCode.EXPIRED, EXPIRED_LOGIN, "twoFactorChallenge")
         user_id = found["user_id"]

@@ -40,9 +40,9 @@ WHERE one_time_tokens.user_id = :user_id AND one_time_tokens.purpose = ANY(CAST(
 RETURNING one_time_tokens.purpose;
 
 -- name: token_by_hash :one
--- A token of a purpose that can still be used, with its user
-SELECT one_time_tokens.user_id, one_time_tokens.data FROM one_time_tokens
+-- A token of one of the purposes that can still be used, with its user
+SELECT one_time_tokens.purpose, one_time_tokens.user_id, one_time_tokens.data FROM one_time_tokens
 WHERE
   one_time_tokens.hash = :hash
-  AND one_time_tokens.purpose = :purpose
+  AND one_time_tokens.purpose = ANY(CAST(:purposes AS text[]))
   AND one_time_tokens.expires_at > now();

@@ -60,7 +60,7 @@ LAYERS = (
     ("parsing",),
     ("write_limits",),
     ("errors",),
-    ("limits", "turns", "weights"),
+    ("limits", "page_headers", "turns", "weights"),
 )
 CEILING = 300
 GENERATED = {REPOSITORY / "sql" / "schema.sql"}

@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from service.page_headers import protecting
+
 # SECURITY: the page uses the session cookie of its user, so a script, frame, or form from another origin would act as
 # that user. Inline styles are allowed, because the editor does not start without them.
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -34,14 +36,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 
-_PAGE_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
+_PAGE_HEADERS = protecting(CONTENT_SECURITY_POLICY)
 
 _ASSET_HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 from importlib.resources import files
-from types import MappingProxyType
 from typing import Any, Final
 
 import jinja2
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+
+from service.page_headers import protecting
 
 NAMES: Final = ("autologin", "confirm-email", "invitation", "reset-password", "undo-email", "verify-email")
 DEFAULT_LANGUAGE: Final = "en"
@@ -32,16 +33,7 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-HEADERS: Final = MappingProxyType(
-    {
-        "Cache-Control": "no-store",
-        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
-        "X-Frame-Options": "DENY",
-    }
-)
+HEADERS: Final = protecting(CONTENT_SECURITY_POLICY)
 _ASSETS: Final = {"account.css": "text/css", "account.js": "text/javascript"}
 _FOLDER = files(__name__)
 

@@ -137,7 +137,7 @@ async def flood(many: httpx.AsyncClient, other: httpx.AsyncClient, token: str) -
 
     async def guess() -> None:
         while time.perf_counter() < stop:
-            found[await sign_in(many, f"nobody{next(numbers)}", "wrong", "198.51.100.2")] += 1
+            found[await sign_in(many, f"unknown{next(numbers)}", "wrong", "198.51.100.2")] += 1
 
     guesses = [asyncio.create_task(guess()) for _ in range(FLOOD)]
     await asyncio.sleep(0.2)

@@ -31,8 +31,8 @@ OPERATIONS: dict[str, tuple[str, dict[str, Try]]] = {
             "known": lambda n: {"login": f"known{n}", "password": "wrong"},
             "known by email": lambda n: {"login": f"known{n}@roster.test", "password": "wrong"},
             "without password": lambda n: {"login": f"empty{n}", "password": "wrong"},
-            "unknown": lambda n: {"login": f"nobody{n}", "password": "wrong"},
-            "unknown by email": lambda n: {"login": f"nobody{n}@roster.test", "password": "wrong"},
+            "unknown": lambda n: {"login": f"unknown{n}", "password": "wrong"},
+            "unknown by email": lambda n: {"login": f"unknown{n}@roster.test", "password": "wrong"},
         },
     )
 }

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+import pytest
 
+from service.database.transaction import Transaction
 from tests.conftest import PASSWORD, Client, Person
 
 EMAIL = "email emailVerified pendingEmail"
@@ -109,3 +111,16 @@ async def changed(client: Client, person: Person, email: str) -> None:
     """Let a person change the own address, and confirm it."""
     assert (await change_email(client, person, email))["errors"] == []
     assert await use(client, "verifyEmail", (await last_mail(client, email)).token) == []
+
+
+def statements_in_transactions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list to which the name of each statement of a transaction is added from now on."""
+    ran: list[str] = []
+    run = Transaction.run
+
+    async def run_and_note(self: Transaction, name: str, /, **parameters: Any) -> Any:
+        ran.append(name)
+        return await run(self, name, **parameters)
+
+    monkeypatch.setattr(Transaction, "run", run_and_note)
+    return ran

@@ -15,6 +15,12 @@ from tests.authenticator import Authenticator
 from tests.conftest import PASSWORD, Client, Person
 
 SESSION = "token twoFactorChallenge user { id } session { id }"
+# Of passkeys
+PASSKEY = "id name createdAt lastUsedAt user { id }"
+LIST = f"{{ me {{ passkeys {{ totalCount nodes {{ {PASSKEY} }} }} }} }}"
+WRONG = [("WRONG_CREDENTIALS", ["credential"])]
+EXPIRED = [("EXPIRED", ["credential"])]
+INVALID = [("INVALID", ["credential"])]
 MANY = attempts.Limit(10_000, 1, longest=1, period=60)
 
 

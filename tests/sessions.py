@@ -7,6 +7,15 @@ from typing import Any
 from tests.conftest import PASSWORD, Client, Person
 
 IMPERSONATE = "users.impersonate"
+# The errors of a link that cannot be opened
+INVALID = [
+    {
+        "code": "EXPIRED",
+        "message": "This link is not valid. It can be used once, within a minute.",
+        "field": ["token"],
+    }
+]
+SUPPORT = ("users.read", "users.suspend", IMPERSONATE)
 AGE = "UPDATE sessions SET authenticated_at = now() - make_interval(secs => $1) WHERE id = $2"
 TABLES = ("users", "credentials", "api_keys", "ssh_keys", "sessions", "session_tokens", "audit_events")
 

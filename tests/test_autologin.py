@@ -9,18 +9,9 @@ import pytest
 from service.attempts import TOKEN
 from service.settings import Settings
 from tests.conftest import Client, Person, opened_client
-from tests.sessions import IMPERSONATE, impersonated, key, link, login, opened
+from tests.sessions import IMPERSONATE, INVALID, impersonated, key, link, login, opened
 
 ME = "{ me { username } }"
-NEW = "a-quite-unusual-walrus-77"
-INVALID = [
-    {
-        "code": "EXPIRED",
-        "message": "This link is not valid. It can be used once, within a minute.",
-        "field": ["token"],
-    }
-]
-SUPPORT = ("users.read", "users.suspend", IMPERSONATE)
 
 
 async def rejected(client: Client, by: Person | str, user_id: str) -> tuple[str, list[str]]:

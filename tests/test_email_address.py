@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from service.attempts import PASSWORD as PASSWORD_ATTEMPTS
 from service.credentials.tokens import TokenKind, new_token
-from service.database.transaction import Transaction
 from tests.conftest import PASSWORD, Client, Person
 from tests.links import (
     EXPIRED,
@@ -22,6 +20,7 @@ from tests.links import (
     mails,
     me,
     request_verification,
+    statements_in_transactions,
     use,
 )
 from tests.sessions import impersonated
@@ -174,14 +173,7 @@ async def test_a_taken_address_is_answered_like_a_free_one(
     client: Client, alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # CVE-2026-39851: requestEmailChange revealed which addresses exist
-    ran: list[str] = []
-    run = Transaction.run
-
-    async def run_and_note(self: Transaction, name: str, /, **parameters: Any) -> Any:
-        ran.append(name)
-        return await run(self, name, **parameters)
-
-    monkeypatch.setattr(Transaction, "run", run_and_note)
+    ran = statements_in_transactions(monkeypatch)
     found = []
     await client.data(ME, by=alice)  # the use of the session is recorded
     for email in ("BOB@roster.test", "free@roster.test"):

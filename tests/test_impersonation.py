@@ -8,18 +8,10 @@ import pytest
 
 from tests.conftest import PASSWORD, Client, Person, opened_client
 from tests.objects import SSH_KEY
-from tests.sessions import IMPERSONATE, contents, impersonated, key, link, login, opened
+from tests.sessions import IMPERSONATE, SUPPORT, contents, impersonated, key, link, login, opened
 
 ME = "{ me { username } }"
 NEW = "a-quite-unusual-walrus-77"
-INVALID = [
-    {
-        "code": "EXPIRED",
-        "message": "This link is not valid. It can be used once, within a minute.",
-        "field": ["token"],
-    }
-]
-SUPPORT = ("users.read", "users.suspend", IMPERSONATE)
 
 
 async def role(client: Client, root: Person, person: Person, *permissions: str, name: str = "support") -> str:

@@ -12,6 +12,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.authenticator import Authenticator, decoded, encoded
 from tests.conftest import Client, Person
 from tests.second_factors import (
+    EXPIRED,
+    INVALID,
+    LIST,
+    PASSKEY,
+    WRONG,
     challenged,
     codes,
     enabled,
@@ -28,11 +33,6 @@ from tests.second_factors import (
     without_limits,
 )
 
-PASSKEY = "id name createdAt lastUsedAt user { id }"
-LIST = f"{{ me {{ passkeys {{ totalCount nodes {{ {PASSKEY} }} }} }} }}"
-WRONG = [("WRONG_CREDENTIALS", ["credential"])]
-EXPIRED = [("EXPIRED", ["credential"])]
-INVALID = [("INVALID", ["credential"])]
 NONSENSE: list[Any] = [
     None,
     1,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import json
 import re
 from typing import Any
 
@@ -18,6 +17,9 @@ from tests.authenticator import Authenticator, encoded
 from tests.conftest import PASSWORD, REPOSITORY, Client, Person, opened_client
 from tests.sdl import SDL
 from tests.second_factors import (
+    EXPIRED,
+    LIST,
+    WRONG,
     challenged,
     codes,
     finish_login,
@@ -31,25 +33,6 @@ from tests.second_factors import (
     with_passkey,
     without_limits,
 )
-
-PASSKEY = "id name createdAt lastUsedAt user { id }"
-LIST = f"{{ me {{ passkeys {{ totalCount nodes {{ {PASSKEY} }} }} }} }}"
-WRONG = [("WRONG_CREDENTIALS", ["credential"])]
-EXPIRED = [("EXPIRED", ["credential"])]
-INVALID = [("INVALID", ["credential"])]
-NONSENSE: list[Any] = [
-    None,
-    1,
-    "x",
-    [],
-    {},
-    {"response": None},
-    {"rawId": "é", "response": {"clientDataJSON": "é"}},
-    {"response": {"clientDataJSON": encoded(b"[]")}},
-    {"response": {"clientDataJSON": encoded(b"\xff")}},
-    {"response": {"clientDataJSON": encoded(json.dumps({"challenge": encoded(b"\xff")}).encode())}},
-    {"x": "y" * 20_000},
-]
 
 
 async def test_a_passkey_signs_in_without_a_name_and_a_password(client: Client, alice: Person) -> None:

@@ -54,7 +54,7 @@ async def test_a_user_sets_a_new_password_by_the_link_of_a_mail(client: Client, 
     assert row["email_verified"] is True
 
 
-async def test_a_reset_ends_all_sessions_and_signs_nobody_in(client: Client, alice: Person, bob: Person) -> None:
+async def test_a_reset_ends_all_sessions_and_signs_no_user_in(client: Client, alice: Person, bob: Person) -> None:
     # The trap of Calagopus: sessions outlive the reset
     token = await reset_token(client)
     document = "mutation ($input: ResetPasswordInput!) { resetPassword(input: $input) { user { username } } }"
@@ -78,7 +78,7 @@ async def test_every_address_has_the_same_answer(client: Client, root: Person, a
     await client.mutate("createUser", value, "user { id }", by=root)
     await client.mutate("suspendUser", {"id": bob.id}, "user { id }", by=root)
     found = set()
-    for email in ("alice", "ALICE", "bob", "carol", "nobody-has-this"):
+    for email in ("alice", "ALICE", "bob", "carol", "no-user-has-this"):
         query = f'mutation {{ requestPasswordReset(input: {{email: "{email}@roster.test"}}) {{ errors {{ code }} }} }}'
         response = await client.http.post("/graphql", json={"query": query})
         headers = {**response.headers, "x-request-id": ""}

@@ -11,9 +11,8 @@ import pytest
 
 from service.attempts import REGISTER
 from service.clean_up import clean_up
-from service.database.transaction import Transaction
 from tests.conftest import PASSWORD, Client, Person
-from tests.links import NEW, forget_attempts, last_mail, mails, register, registered, verify
+from tests.links import NEW, forget_attempts, last_mail, mails, register, registered, statements_in_transactions, verify
 
 DONE: dict[str, Any] = {"user": None, "errors": []}
 OWN = "id username email emailVerified firstName language billingAddress { country } role { name } pendingEmail"
@@ -80,14 +79,7 @@ async def test_a_known_address_is_answered_like_any_other_byte_for_byte(client: 
 async def test_a_known_and_an_unknown_address_take_the_same_statements(
     client: Client, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ran: list[str] = []
-    run = Transaction.run
-
-    async def run_and_note(self: Transaction, name: str, /, **parameters: Any) -> Any:
-        ran.append(name)
-        return await run(self, name, **parameters)
-
-    monkeypatch.setattr(Transaction, "run", run_and_note)
+    ran = statements_in_transactions(monkeypatch)
     found = []
     for email in ("alice@roster.test", "nina@roster.test"):
         ran.clear()

@@ -218,6 +218,6 @@ def test_the_examples_of_the_guide_fit_the_schema() -> None:
     examples += re.findall(
         r"[\"`]((?:query|mutation) [^\"`]*?)[\"`]", "".join(re.findall(r"(?s)```js\n(.*?)```", text))
     )
-    assert len(examples) == 6
+    assert len(examples) == 7
     for example in examples:
         assert validate(SDL, parse(example)) == [], example

@@ -20,10 +20,23 @@ RETURNING signing_keys.id;
 -- Delete every key
 DELETE FROM signing_keys RETURNING signing_keys.id;
 
+-- name: encrypted_signing_keys :many
+-- Some of the keys with an encrypted private key, in the order of their ids
+SELECT signing_keys.id, signing_keys.private_key FROM signing_keys
+WHERE signing_keys.id > :after AND signing_keys.private_key IS NOT NULL
+ORDER BY signing_keys.id ASC
+LIMIT 500;
+
 -- name: expire_signing_keys :many
 -- Retire the key that signs, and forget its private key
 UPDATE signing_keys SET retired_at = now(), private_key = NULL
 WHERE signing_keys.retired_at IS NULL
+RETURNING signing_keys.id;
+
+-- name: rotate_signing_key :one
+-- Replace the ciphertext of a private key; no row if the key has retired in the meantime
+UPDATE signing_keys SET private_key = :private_key
+WHERE signing_keys.id = :id AND signing_keys.private_key = :old_private_key
 RETURNING signing_keys.id;
 
 -- name: signing_keys :many

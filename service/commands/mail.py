@@ -6,15 +6,13 @@ import uuid
 from typing import Any
 
 import click
-import orjson
 from jinja2 import TemplateError
 
 from service import settings as configuration
 from service.commands.running import CommandError, one_line_errors, with_database
 from service.credentials.encryption import Encryption, EncryptionError
 from service.database.connection import Database
-from service.mail.message import Sender
-from service.mail.templates import Text, render
+from service.mail.message import Sender, text_of
 from service.resources import encryption_of
 
 MOST = 1_000
@@ -42,18 +40,13 @@ def mail(mail_id: uuid.UUID | None) -> None:
             return
         if not rows:
             raise CommandError("there is no mail with this id that has not been sent")
-        text = _text(rows[0], encryption, service)
+        text = text_of(rows[0], encryption, service)
     click.echo(f"To: {rows[0]['recipient']}\nSubject: {text.subject}\n\n{text.text}", nl=False)
-
-
-def _text(row: Any, encryption: Encryption, service: str) -> Text:
-    values = orjson.loads(encryption.decrypt(row["content"]))
-    return render(row["template"], row["language"], row["recipient"], service, values)
 
 
 def _line(row: Any, encryption: Encryption, service: str) -> str:
     try:
-        subject = _text(row, encryption, service).subject
+        subject = text_of(row, encryption, service).subject
     except EncryptionError as error:
         subject = f"({row['template']}: {error})"
     except TemplateError:

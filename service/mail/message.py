@@ -9,8 +9,10 @@ from email.utils import format_datetime, parseaddr
 from typing import Any, Final
 
 import email_validator
+import orjson
 
-from service.mail.templates import Text
+from service.credentials.encryption import Encryption
+from service.mail.templates import Text, render
 
 SERVICE: Final = "Roster"  # a sender without a name
 
@@ -27,6 +29,12 @@ class Sender:
         """Return the sender of the setting."""
         name, address = parseaddr(mail_from or "")
         return cls(name or SERVICE, envelope_address(address))
+
+
+def text_of(mail: Any, encryption: Encryption, service: str) -> Text:
+    """Return the text of a row of the outbox; `service` is the name of the sender."""
+    values = orjson.loads(encryption.decrypt(mail["content"]))
+    return render(mail["template"], mail["language"], mail["recipient"], service, values)
 
 
 def envelope_address(address: str) -> str:

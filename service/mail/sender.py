@@ -17,14 +17,12 @@ from typing import Any
 
 import aiosmtplib
 import asyncpg
-import orjson
 import structlog
 
 from service.credentials.encryption import Encryption, EncryptionError
 from service.database.connection import Database
 from service.database.servers import LOST
-from service.mail.message import Sender, envelope_address, message_of
-from service.mail.templates import render
+from service.mail.message import Sender, envelope_address, message_of, text_of
 from service.smtp_url import SmtpServer, Tls
 
 POLL_SECONDS = 10.0  # for mails of other workers, and for tries that are due again
@@ -160,8 +158,7 @@ class MailSender:
         )
 
     async def _send(self, connection: aiosmtplib.SMTP, mail: Any) -> None:
-        values = orjson.loads(self._encryption.decrypt(mail["content"]))
-        text = render(mail["template"], mail["language"], mail["recipient"], self._from.name, values)
+        text = text_of(mail, self._encryption, self._from.name)
         try:
             recipient = envelope_address(mail["recipient"])
             message = message_of(self._from, recipient, mail, text)

@@ -25,6 +25,7 @@ LAYERS = (
     ("schema",),
     ("mutations.", "queries."),
     ("bootstrap",),
+    ("moving.",),
     ("user_creation",),
     ("seeding.",),
     ("user_input",),

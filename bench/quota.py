@@ -34,6 +34,6 @@ def quota(root: int, share: float) -> Iterator[None]:
         raise RuntimeError(f"no CPU quotas on this machine: {error}") from error
     finally:
         for group in groups:
-            for pid in (group / "cgroup.procs").read_text().split():
-                (CONTROLLER / "cgroup.procs").write_text(pid)
+            for member in (group / "cgroup.procs").read_text().split():
+                (CONTROLLER / "cgroup.procs").write_text(member)
             group.rmdir()

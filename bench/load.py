@@ -46,6 +46,7 @@ class Client(asyncio.Protocol):
         self._buffer = b""
         self._size = -1
         self._started = 0.0
+        self._waiting = False  # for a response
         self._transport: Any = None
 
     def connection_made(self, transport: Any) -> None:
@@ -54,7 +55,9 @@ class Client(asyncio.Protocol):
         self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the order if a response is missing."""
+        """End the order if a response is missing; a connection that has no more to send is closed when it is idle."""
+        if not self._waiting:
+            return
         self._run.fail(f"the server closed a connection: {exc}")
 
     def data_received(self, data: bytes) -> None:
@@ -85,7 +88,8 @@ class Client(asyncio.Protocol):
 
     def _send(self) -> None:
         run = self._run
-        if run.left == 0:
+        self._waiting = run.left > 0
+        if not self._waiting:
             return
         run.left -= 1
         self._started = time.perf_counter()

@@ -1,6 +1,9 @@
 """The rate of logins, 200 at once, compared with argon2id alone; the time of another client's requests meanwhile.
 
-Usage: python -m bench.logins [--rounds N]   (it starts its own database and services)
+Usage: python -m bench.logins [--rounds N] [--apart]   (it starts its own database and services)
+
+With `--apart` the service has the first core alone, and the database and the load generator have the others, as if they
+ran on other machines; argon2id alone has the first core, too.
 
 Then 120 connections send wrong passwords from one address, and another address signs in.
 """
@@ -10,10 +13,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import os
 import statistics
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import argon2
@@ -39,10 +45,11 @@ LOGIN += "{ token errors { code } } }"
 HASHER = argon2.PasswordHasher(TIME_COST, MEMORY_KIB, PARALLELISM)
 
 
-def alone(threads: int, count: int) -> float:
-    """Return the number of verifications in a second that the threads reach without anything else."""
+def alone(threads: int, count: int, core: int | None) -> float:
+    """Return the number of verifications in a second that the threads reach alone, on one core if given."""
     stored = HASHER.hash(PASSWORD)
-    with ThreadPoolExecutor(threads) as pool:
+    pin = None if core is None else partial(os.sched_setaffinity, 0, {core})  # of the thread
+    with ThreadPoolExecutor(threads, initializer=pin) as pool:
         started = time.perf_counter()
         list(pool.map(lambda _: HASHER.verify(stored, PASSWORD), range(count)))
         return count / (time.perf_counter() - started)
@@ -113,18 +120,19 @@ async def rate(generator: LoadGenerator, socket: str, token: str, names: list[st
     return len(names) / seconds, line("  me meanwhile", times)
 
 
-async def rates(data: Data, server: Server, rounds: int) -> None:
+async def rates(data: Data, server: Server, rounds: int, core: int | None) -> None:
     """Print the rates, and the CPU time of a login."""
+    threads = 1 if core is not None else cores()
     generator = LoadGenerator.start()
     forms = {"of one account": ["bench1"] * LOGINS, "of many": [f"bench{n % USERS + 1}" for n in range(LOGINS)]}
     for name, names in forms.items():
         for _ in range(rounds):
-            before = await asyncio.to_thread(alone, cores(), 100)
+            before = await asyncio.to_thread(alone, threads, 100, core)
             started, database_started = cpu_times(server.process.pid), cpu_times(data.postmaster or 0)
             reached, seen = await rate(generator, server.socket, data.token, names)
             cpu = cpu_between(started, cpu_times(server.process.pid)) / LOGINS * 1_000
             database_cpu = cpu_between(database_started, cpu_times(data.postmaster or 0)) / LOGINS * 1_000
-            most = (before + await asyncio.to_thread(alone, cores(), 100)) / 2
+            most = (before + await asyncio.to_thread(alone, threads, 100, core)) / 2
             print(f"{LOGINS} logins {name}: {reached:.1f}/s of {most:.1f}/s, {reached / most:.0%}")  # noqa: T201
             print(f"  CPU of a login: service {cpu:.1f} ms, database {database_cpu:.1f} ms\n{seen}")  # noqa: T201
     generator.close()
@@ -163,16 +171,32 @@ async def elsewhere(url: str, token: str) -> None:
         print(await flood(many, other, token))  # noqa: T201
 
 
+def started(data: Data, folder: Path, core: int | None) -> Server:
+    """Start the service, on one core if given."""
+    own = os.sched_getaffinity(0)
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    try:
+        return roster(ROSTER)(data, folder)
+    finally:
+        os.sched_setaffinity(0, own)
+
+
 def main() -> None:
     """Start services, and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--apart", action="store_true", help="give the service a core of its own")
     options = parser.parse_args()
+    core = None
+    if options.apart:
+        core, *others = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, others)  # of all that is started from here
     with database.started(500) as (data, folder):
         asyncio.run(add_users(data.url))
-        server = roster(ROSTER)(data, folder)
+        server = started(data, folder, core)
         try:
-            asyncio.run(rates(data, server, options.rounds))
+            asyncio.run(rates(data, server, options.rounds, core))
         finally:
             server.stop()
         with running_service(database_url=data.url, trusted_proxies="127.0.0.1") as service:

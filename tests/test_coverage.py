@@ -31,7 +31,7 @@ def is_operation(name: str) -> bool:
     if name.startswith("service "):
         return name.removeprefix("service ") in main.commands
     type_name, _, field = name.partition(".")
-    found = schema._schema.type_map.get(type_name)
+    found = schema._schema.type_map.get(type_name)  # noqa: SLF001
     return found is not None and field in getattr(found, "fields", {})
 
 

@@ -36,11 +36,14 @@ def serve(**options: str | None) -> None:
         settings = configuration.read()
         logs.configure(settings)
         listener = listening_socket(settings.host, settings.port)
+        port = listener.getsockname()[1]
+        os.environ["ROSTER_PORT"] = str(port)  # links and passkeys have the address
+        settings = settings.model_copy(update={"port": port})
         with database_url(settings) as url:
             password = with_database(
                 settings.model_copy(update={"database_url": SecretStr(url)}), lambda db: _prepare(db, settings)
             )
-            _greet(settings, listener.getsockname()[1], password)
+            _greet(settings, password)
             run(settings, url, listener)
 
 
@@ -82,10 +85,10 @@ async def _prepare(database: Database, settings: Settings) -> str | None:
         hasher.close()
 
 
-def _greet(settings: Settings, port: int, password: str | None) -> None:
+def _greet(settings: Settings, password: str | None) -> None:
     host = "localhost" if settings.host in {"127.0.0.1", "0.0.0.0", "::", "::1"} else settings.host  # noqa: S104
     if password is not None:
         click.echo(
             f"Created the root account. Username: {bootstrap.ROOT_NAME}  Password: {password}  (shown only once)"
         )
-    click.echo(f"Serving GraphiQL at http://{host}:{port}/graphql")
+    click.echo(f"Serving GraphiQL at http://{host}:{settings.port}/graphql")

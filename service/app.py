@@ -23,7 +23,6 @@ from service.context import info_of
 from service.database.servers import LOST, BusyError
 from service.execution.engine import Engine
 from service.http.endpoint import RETRY_SECONDS, Endpoint
-from service.http.limits import TOO_LARGE, exceeds_limits
 from service.http.proxies import TrustedProxies
 from service.http.request import HttpRequest
 from service.resources import opened
@@ -45,7 +44,7 @@ class Service(Starlette):
         """Respond to a request, and log its response."""
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
-        elif scope["path"] == "/graphql" and not exceeds_limits(scope):
+        elif scope["path"] == "/graphql":
             await self._graphql(scope, receive, send)
         else:
             await self._routed(scope, receive, send)
@@ -70,7 +69,7 @@ class Service(Starlette):
             await send(message)
 
         try:
-            await (TOO_LARGE if exceeds_limits(scope) else super().__call__)(scope, receive, watched)
+            await super().__call__(scope, receive, watched)
         finally:
             given = HttpRequest(scope, receive).header(b"x-request-id")
             # Quoted, so that a line break in the path does not begin a new line
@@ -140,7 +139,7 @@ def application(configured: Settings, url: str) -> Starlette:
             app.state.endpoint = Endpoint(resources, engine, RULES)
             yield
 
-    return Service(
+    service = Service(
         routes=[
             Route("/health/live", live),
             Route("/health/ready", ready),
@@ -151,6 +150,8 @@ def application(configured: Settings, url: str) -> Starlette:
         ],
         lifespan=lifespan,
     )
+    service.router.redirect_slashes = False  # SECURITY: it would redirect to the address of the Host header
+    return service
 
 
 def create() -> ASGIApp:

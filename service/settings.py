@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     access_token_lifetime: Annotated[
         int, Field(ge=300, le=limits.ACCESS_TOKEN, description="Seconds after which an access token (JWT) expires")
     ] = 600
+    address_connection_limit: Annotated[
+        int, Field(ge=1, description="Open connections of one address, per worker; trusted proxies have no limit")
+    ] = 500
     audit_retention_months: Annotated[
         int | None,
         Field(ge=1, le=1200, description="Whole months for which audit events are kept; default: for ever"),
@@ -44,6 +47,9 @@ class Settings(BaseSettings):
     compiled: Annotated[
         bool, Field(description="Run documents by compiled plans; without them graphql-core runs all documents")
     ] = True
+    connection_limit: Annotated[
+        int, Field(ge=1, description="Open connections, per worker; fewer if the system allows fewer descriptors")
+    ] = 10_000
     cookie_secure: Annotated[
         Literal["auto", "always", "never"],
         Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from collections.abc import AsyncIterator
@@ -297,3 +298,16 @@ async def test_introspection_can_be_disabled(server_url: str) -> None:
         assert message == "Cannot query field 'usr' on type 'Query'."
         rejected = await closed.execute("query ($by: UserBy!) { user(by: $by) { id } }", {"by": {"usrname": "x"}})
         assert "username" not in json.dumps(rejected)
+
+
+async def test_a_compressed_body_is_rejected_with_what_is_accepted(client: Client) -> None:
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    response = await client.http.post("/graphql", content=gzip.compress(json.dumps(HELLO).encode()), headers=headers)
+    assert (response.status_code, response.headers["accept-encoding"]) == (415, "identity")
+    headers["content-encoding"] = "identity"
+    assert (await client.http.post("/graphql", content=json.dumps(HELLO), headers=headers)).status_code == 200
+
+
+async def test_a_path_with_a_slash_at_its_end_is_not_redirected_to_the_host_of_the_request(client: Client) -> None:
+    response = await client.http.post("/graphql/", json=HELLO, headers={"host": "evil.example"})
+    assert (response.status_code, "location" in response.headers) == (404, False)

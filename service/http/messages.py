@@ -82,6 +82,9 @@ async def read_message(http: HttpRequest, deadlines: Deadlines, *, body_limit: i
     # executed
     if content_type != JSON:
         raise HttpError(415, bad_input("The content type must be application/json."))
+    # RFC 9110, section 8.4
+    if http.header(b"content-encoding").strip().lower() not in {"", "identity"}:
+        raise HttpError(415, bad_input("The body must not be compressed."), **{"Accept-Encoding": "identity"})
     value = _decode(await http.body(body_limit, deadlines))
     return Message(_operations(value, batch_limit), isinstance(value, list))
 

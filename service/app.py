@@ -25,6 +25,7 @@ from service.execution.engine import Engine
 from service.http.endpoint import RETRY_SECONDS, Endpoint
 from service.http.proxies import TrustedProxies
 from service.http.request import HttpRequest
+from service.persisted import PersistedDocuments, read_documents
 from service.resources import opened
 from service.schema import RULES, schema
 from service.settings import Settings
@@ -120,6 +121,15 @@ def _tune_garbage_collection() -> None:
     gc.set_threshold(*COLLECTION_THRESHOLDS)
 
 
+def _documents(configured: Settings) -> PersistedDocuments:
+    """Return the documents that clients may name by their hash."""
+    file = configured.trusted_documents
+    trusted = {} if file is None else read_documents(file)
+    return PersistedDocuments(
+        trusted, only_trusted=configured.trusted_documents_only, automatic=configured.persisted_queries
+    )
+
+
 def application(configured: Settings, url: str) -> Starlette:
     """Return the ASGI application of one worker, for the database at `url`."""
 
@@ -136,7 +146,7 @@ def application(configured: Settings, url: str) -> Starlette:
             )
             app.state.resources = resources
             _tune_garbage_collection()
-            app.state.endpoint = Endpoint(resources, engine, RULES)
+            app.state.endpoint = Endpoint(resources, engine, RULES, _documents(configured))
             yield
 
     service = Service(

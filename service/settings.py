@@ -17,6 +17,7 @@ from service.credentials.passwords import PasswordPolicy, password_problems
 from service.database_url import servers
 from service.identifiers import email_problems
 from service.parsing import parse_url
+from service.persisted import read_documents
 from service.smtp_url import smtp_server
 
 SENDER = re.compile(r"[^<>]*<[^<>\s]+>|[^<>\s]+")
@@ -106,6 +107,9 @@ class Settings(BaseSettings):
     node_limit: Annotated[int, Field(ge=100, description="Objects that one request may return")] = 10_000
     password_min_length: Annotated[int, Field(ge=8, le=64, description="Shortest new password, in characters")] = 8
     password_min_score: Annotated[int, Field(ge=0, le=4, description="Lowest zxcvbn score of a new password")] = 2
+    persisted_queries: Annotated[
+        bool, Field(description="Let clients register documents, and send their hash from then on")
+    ] = True
     port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on")] = 8000
     prepare: Annotated[
         bool, Field(description="Prepare statements by name; false for a pooler that does not keep them")
@@ -147,6 +151,15 @@ class Settings(BaseSettings):
         Field(ge=100, description="Weight of a request's statements: look-up 1, list 8, count 8, search or offset 16"),
     ] = 500
     token_limit: Annotated[int, Field(ge=200, description="Lexical tokens of a document")] = 1_000
+    trusted_documents: Annotated[
+        Path | None, Field(description="JSON file of trusted documents: an object of SHA-256 to text")
+    ] = None
+    trusted_documents_only: Annotated[
+        bool,
+        Field(
+            description="Run no documents but those of ROSTER_TRUSTED_DOCUMENTS; GraphiQL does not work then",
+        ),
+    ] = False
     trusted_proxies: Annotated[
         str, Field(description="Addresses of proxies whose X-Forwarded-For and -Proto are trusted, separated by commas")
     ] = ""
@@ -191,6 +204,20 @@ class Settings(BaseSettings):
             return parse_url(value).rstrip("/") if value else ""
         except GraphQLError as error:
             raise ValueError(f"is not valid: {error.message}") from None
+
+    @field_validator("trusted_documents")
+    @classmethod
+    def _has_documents(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            read_documents(value)
+        return value
+
+    @field_validator("trusted_documents_only")
+    @classmethod
+    def _has_trusted_documents(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("trusted_documents", "") is None:
+            raise ValueError("requires ROSTER_TRUSTED_DOCUMENTS")
+        return value
 
     @field_validator("username_min_length")
     @classmethod

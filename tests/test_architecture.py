@@ -56,7 +56,7 @@ LAYERS = (
     ("settings",),
     ("embedded.", "graphiql", "pages"),
     ("one_time",),
-    ("credentials.", "countries", "database_url", "devices", "identifiers", "inputs", "smtp_url"),
+    ("credentials.", "countries", "database_url", "devices", "identifiers", "inputs", "persisted", "smtp_url"),
     ("networks",),
     ("parsing",),
     ("write_limits",),

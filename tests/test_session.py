@@ -298,10 +298,3 @@ async def test_sessions_are_deleted_a_month_after_their_end(client: Client, alic
     events = await client.rows("SELECT credential, changes FROM audit_events WHERE event = 'service.clean-up'")
     assert ("job:clean-up", {"sessions": {"old": 2, "new": 0}}) in [tuple(event) for event in events]
     assert len([event for event in events if "sessions" in event["changes"]]) == 1
-
-
-async def test_the_user_agent_may_be_utf_8(client: Client, alice: Person) -> None:
-    query = f'mutation {{ login(input: {{login: "alice", password: "{PASSWORD}"}}) {{ session {{ userAgent }} }} }}'
-    for agent in ("Bücher/1.0".encode(), "Bücher/1.0".encode("latin-1")):
-        response = await client.http.post("/graphql", json={"query": query}, headers={"user-agent": agent})
-        assert response.json()["data"]["login"]["session"]["userAgent"] == "Bücher/1.0"

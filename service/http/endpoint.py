@@ -34,6 +34,7 @@ from service.http.request import HttpRequest, HttpResponse
 from service.operations.cost import Budget
 from service.operations.phases import Operation, Prepared, Rejected, Result
 from service.operations.responses import error_response
+from service.persisted import PersistedDocuments
 
 RETRY_SECONDS = "5"
 BODY_SECONDS = 15
@@ -46,8 +47,9 @@ CONTENT_TYPES = {name: (b"content-type", f"{name}; charset=utf-8".encode()) for 
 class Endpoint:
     """The GraphQL endpoint of one worker."""
 
-    def __init__(self, resources: Resources, engine: Engine, rules: Rules) -> None:
+    def __init__(self, resources: Resources, engine: Engine, rules: Rules, documents: PersistedDocuments) -> None:
         self._resources = resources
+        self._documents = documents
         self._engine = engine
         self._rules = rules
         self._bodies = Deadlines(BODY_SECONDS)
@@ -75,7 +77,11 @@ class Endpoint:
     async def _respond(self, http: HttpRequest, request: Request, response_type: str) -> HttpResponse:
         resources, settings = self._resources, self._resources.settings
         message = await read_message(
-            http, self._bodies, body_limit=settings.body_limit, batch_limit=settings.batch_limit
+            http,
+            self._bodies,
+            self._documents,
+            body_limit=settings.body_limit,
+            batch_limit=settings.batch_limit,
         )
         credential = credential_of(http, request, settings)
         actor = await actor_of(credential, resources, request)

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import re
-from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from graphql import GraphQLError
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service import limits
-from service.countries import Countries
 from service.credentials.passwords import PasswordPolicy, password_problems
-from service.database_url import servers
-from service.identifiers import email_problems
-from service.parsing import parse_url
-from service.persisted import read_documents
+from service.setting_types import (
+    Address,
+    DocumentsFile,
+    Email,
+    GeoipFile,
+    Origins,
+    Pattern,
+    PostgresqlUrl,
+    Sender,
+)
 from service.smtp_url import smtp_server
 
-SENDER = re.compile(r"[^<>]*<[^<>\s]+>|[^<>\s]+")
 PASSWORD_RULES = {"password_min_length", "password_min_score"}
 
 
@@ -57,6 +58,10 @@ class Settings(BaseSettings):
             description="Whether the session cookie is Secure and has the prefix __Host-; auto: if the request is https"
         ),
     ] = "auto"
+    cors_origins: Annotated[
+        Origins,
+        Field(description="Origins of front ends that may call the service from a browser, separated by commas"),
+    ] = ""
     country_header: Annotated[
         str,
         Field(
@@ -66,7 +71,7 @@ class Settings(BaseSettings):
     ] = ""
     data_dir: Annotated[Path, Field(description="Folder of the embedded PostgreSQL")] = Path(".data")
     database_url: Annotated[
-        SecretStr | None,
+        PostgresqlUrl | None,
         Field(description="PostgreSQL 15 or newer, several servers as host1:5432,host2:5432; default: an embedded one"),
     ] = None
     encryption_keys: Annotated[
@@ -77,7 +82,7 @@ class Settings(BaseSettings):
         ),
     ] = None
     geoip_file: Annotated[
-        Path | None, Field(description="MaxMind DB file that has the country of an address; read at the start")
+        GeoipFile | None, Field(description="MaxMind DB file that has the country of an address; read at the start")
     ] = None
     graphiql: Annotated[bool, Field(description="Serve GraphiQL to browsers at /graphql")] = True
     hash_queue: Annotated[int, Field(ge=1, description="Password hashes that may wait; more are rejected")] = 512
@@ -101,7 +106,7 @@ class Settings(BaseSettings):
         Literal["debug", "info", "warning", "error"], Field(description="Lowest level that is logged")
     ] = "info"
     mail_from: Annotated[
-        str | None,
+        Sender | None,
         Field(description="Sender of mail, such as Roster <noreply@example.org>; the name is that of the service"),
     ] = None
     node_limit: Annotated[int, Field(ge=100, description="Objects that one request may return")] = 10_000
@@ -115,7 +120,7 @@ class Settings(BaseSettings):
         bool, Field(description="Prepare statements by name; false for a pooler that does not keep them")
     ] = True
     public_url: Annotated[
-        str, Field(description="Address of this service in links of mails; default: http://localhost:PORT")
+        Address, Field(description="Address of this service in links of mails; default: http://localhost:PORT")
     ] = ""
     readers: Annotated[
         int,
@@ -126,7 +131,7 @@ class Settings(BaseSettings):
         ),
     ] = 4
     root_email: Annotated[
-        str | None, Field(description="Email address of the root account that the first start creates")
+        Email | None, Field(description="Email address of the root account that the first start creates")
     ] = None
     root_password: Annotated[
         SecretStr | None,
@@ -152,7 +157,7 @@ class Settings(BaseSettings):
     ] = 500
     token_limit: Annotated[int, Field(ge=200, description="Lexical tokens of a document")] = 1_000
     trusted_documents: Annotated[
-        Path | None, Field(description="JSON file of trusted documents: an object of SHA-256 to text")
+        DocumentsFile | None, Field(description="JSON file of trusted documents: an object of SHA-256 to text")
     ] = None
     trusted_documents_only: Annotated[
         bool,
@@ -166,7 +171,7 @@ class Settings(BaseSettings):
     username_max_length: Annotated[int, Field(ge=3, le=limits.USERNAME, description="Longest username")] = 15
     username_min_length: Annotated[int, Field(ge=1, le=15, description="Shortest username")] = 3
     username_pattern: Annotated[
-        str, Field(description="Regular expression for the whole username; @ is never allowed")
+        Pattern, Field(description="Regular expression for the whole username; @ is never allowed")
     ] = "[A-Za-z0-9_]+"
     workers: Annotated[int, Field(ge=1, le=64, description="Number of worker processes")] = 1
     writes_per_hour: Annotated[
@@ -178,39 +183,6 @@ class Settings(BaseSettings):
         ),
     ] = 3_600
     writers: Annotated[int, Field(ge=1, le=64, description="Connections for writes, per worker")] = 8
-
-    @field_validator("database_url")
-    @classmethod
-    def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
-        schemes = ("postgresql://", "postgres://", "postgresql+asyncpg://")
-        if value is None:
-            return None
-        if not value.get_secret_value().startswith(schemes):
-            raise ValueError("must begin with postgresql://")
-        servers(value.get_secret_value())
-        return value
-
-    @field_validator("geoip_file")
-    @classmethod
-    def _is_readable(cls, value: Path | None) -> Path | None:
-        if value is not None:
-            Countries(value).close()
-        return value
-
-    @field_validator("public_url")
-    @classmethod
-    def _is_address(cls, value: str) -> str:
-        try:
-            return parse_url(value).rstrip("/") if value else ""
-        except GraphQLError as error:
-            raise ValueError(f"is not valid: {error.message}") from None
-
-    @field_validator("trusted_documents")
-    @classmethod
-    def _has_documents(cls, value: Path | None) -> Path | None:
-        if value is not None:
-            read_documents(value)
-        return value
 
     @field_validator("trusted_documents_only")
     @classmethod
@@ -226,24 +198,6 @@ class Settings(BaseSettings):
             raise ValueError("exceeds ROSTER_USERNAME_MAX_LENGTH")
         return value
 
-    @field_validator("username_pattern")
-    @classmethod
-    def _is_regular_expression(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"is not a regular expression: {error}") from None
-        return value
-
-    @field_validator("mail_from")
-    @classmethod
-    def _is_sender(cls, value: str | None) -> str | None:
-        if value is not None and (
-            not SENDER.fullmatch(value) or not value.isprintable() or email_problems(parseaddr(value)[1], "email")[1]
-        ):
-            raise ValueError("must be an address such as Roster <noreply@example.org>")
-        return value
-
     @field_validator("smtp_url")
     @classmethod
     def _is_smtp_server(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
@@ -251,14 +205,6 @@ class Settings(BaseSettings):
             smtp_server(value.get_secret_value())
             if info.data.get("mail_from", "") is None:
                 raise ValueError("requires ROSTER_MAIL_FROM")
-        return value
-
-    @field_validator("root_email")
-    @classmethod
-    def _is_email(cls, value: str | None) -> str | None:
-        problems = email_problems(value, "email")[1] if value is not None else []
-        if problems:
-            raise ValueError(problems[0].message)
         return value
 
     @field_validator("root_password")

@@ -54,6 +54,7 @@ LAYERS = (
     ("access.permissions",),
     ("links", "logs"),
     ("settings",),
+    ("setting_types",),
     ("embedded.", "graphiql", "pages"),
     ("one_time",),
     ("credentials.", "countries", "database_url", "devices", "identifiers", "inputs", "persisted", "smtp_url"),

@@ -23,9 +23,9 @@ from service.context import info_of
 from service.database.servers import LOST, BusyError
 from service.execution.engine import Engine
 from service.http.endpoint import RETRY_SECONDS, Endpoint
-from service.http.limits import TOO_LARGE, exceeds_limits
 from service.http.proxies import TrustedProxies
 from service.http.request import HttpRequest
+from service.persisted import PersistedDocuments, read_documents
 from service.resources import opened
 from service.schema import RULES, schema
 from service.settings import Settings
@@ -45,7 +45,7 @@ class Service(Starlette):
         """Respond to a request, and log its response."""
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
-        elif scope["path"] == "/graphql" and not exceeds_limits(scope):
+        elif scope["path"] == "/graphql":
             await self._graphql(scope, receive, send)
         else:
             await self._routed(scope, receive, send)
@@ -70,7 +70,7 @@ class Service(Starlette):
             await send(message)
 
         try:
-            await (TOO_LARGE if exceeds_limits(scope) else super().__call__)(scope, receive, watched)
+            await super().__call__(scope, receive, watched)
         finally:
             given = HttpRequest(scope, receive).header(b"x-request-id")
             # Quoted, so that a line break in the path does not begin a new line
@@ -121,6 +121,15 @@ def _tune_garbage_collection() -> None:
     gc.set_threshold(*COLLECTION_THRESHOLDS)
 
 
+def _documents(configured: Settings) -> PersistedDocuments:
+    """Return the documents that clients may name by their hash."""
+    file = configured.trusted_documents
+    trusted = {} if file is None else read_documents(file)
+    return PersistedDocuments(
+        trusted, only_trusted=configured.trusted_documents_only, automatic=configured.persisted_queries
+    )
+
+
 def application(configured: Settings, url: str) -> Starlette:
     """Return the ASGI application of one worker, for the database at `url`."""
 
@@ -137,10 +146,10 @@ def application(configured: Settings, url: str) -> Starlette:
             )
             app.state.resources = resources
             _tune_garbage_collection()
-            app.state.endpoint = Endpoint(resources, engine, RULES)
+            app.state.endpoint = Endpoint(resources, engine, RULES, _documents(configured))
             yield
 
-    return Service(
+    service = Service(
         routes=[
             Route("/health/live", live),
             Route("/health/ready", ready),
@@ -151,6 +160,8 @@ def application(configured: Settings, url: str) -> Starlette:
         ],
         lifespan=lifespan,
     )
+    service.router.redirect_slashes = False  # SECURITY: it would redirect to the address of the Host header
+    return service
 
 
 def create() -> ASGIApp:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import re
-from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from graphql import GraphQLError
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service import limits
-from service.countries import Countries
 from service.credentials.passwords import PasswordPolicy, password_problems
-from service.database_url import servers
-from service.identifiers import email_problems
-from service.parsing import parse_url
+from service.setting_types import (
+    Address,
+    DocumentsFile,
+    Email,
+    GeoipFile,
+    Origins,
+    Pattern,
+    PostgresqlUrl,
+    Sender,
+)
 from service.smtp_url import smtp_server
 
-SENDER = re.compile(r"[^<>]*<[^<>\s]+>|[^<>\s]+")
 PASSWORD_RULES = {"password_min_length", "password_min_score"}
 
 
@@ -35,6 +37,9 @@ class Settings(BaseSettings):
     access_token_lifetime: Annotated[
         int, Field(ge=300, le=limits.ACCESS_TOKEN, description="Seconds after which an access token (JWT) expires")
     ] = 600
+    address_connection_limit: Annotated[
+        int, Field(ge=1, description="Open connections of one address, per worker; trusted proxies have no limit")
+    ] = 500
     audit_retention_months: Annotated[
         int | None,
         Field(ge=1, le=1200, description="Whole months for which audit events are kept; default: for ever"),
@@ -44,12 +49,19 @@ class Settings(BaseSettings):
     compiled: Annotated[
         bool, Field(description="Run documents by compiled plans; without them graphql-core runs all documents")
     ] = True
+    connection_limit: Annotated[
+        int, Field(ge=1, description="Open connections, per worker; fewer if the system allows fewer descriptors")
+    ] = 10_000
     cookie_secure: Annotated[
         Literal["auto", "always", "never"],
         Field(
             description="Whether the session cookie is Secure and has the prefix __Host-; auto: if the request is https"
         ),
     ] = "auto"
+    cors_origins: Annotated[
+        Origins,
+        Field(description="Origins of front ends that may call the service from a browser, separated by commas"),
+    ] = ""
     country_header: Annotated[
         str,
         Field(
@@ -59,7 +71,7 @@ class Settings(BaseSettings):
     ] = ""
     data_dir: Annotated[Path, Field(description="Folder of the embedded PostgreSQL")] = Path(".data")
     database_url: Annotated[
-        SecretStr | None,
+        PostgresqlUrl | None,
         Field(description="PostgreSQL 15 or newer, several servers as host1:5432,host2:5432; default: an embedded one"),
     ] = None
     encryption_keys: Annotated[
@@ -70,7 +82,7 @@ class Settings(BaseSettings):
         ),
     ] = None
     geoip_file: Annotated[
-        Path | None, Field(description="MaxMind DB file that has the country of an address; read at the start")
+        GeoipFile | None, Field(description="MaxMind DB file that has the country of an address; read at the start")
     ] = None
     graphiql: Annotated[bool, Field(description="Serve GraphiQL to browsers at /graphql")] = True
     hash_queue: Annotated[int, Field(ge=1, description="Password hashes that may wait; more are rejected")] = 512
@@ -94,18 +106,21 @@ class Settings(BaseSettings):
         Literal["debug", "info", "warning", "error"], Field(description="Lowest level that is logged")
     ] = "info"
     mail_from: Annotated[
-        str | None,
+        Sender | None,
         Field(description="Sender of mail, such as Roster <noreply@example.org>; the name is that of the service"),
     ] = None
     node_limit: Annotated[int, Field(ge=100, description="Objects that one request may return")] = 10_000
     password_min_length: Annotated[int, Field(ge=8, le=64, description="Shortest new password, in characters")] = 8
     password_min_score: Annotated[int, Field(ge=0, le=4, description="Lowest zxcvbn score of a new password")] = 2
+    persisted_queries: Annotated[
+        bool, Field(description="Let clients register documents, and send their hash from then on")
+    ] = True
     port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on")] = 8000
     prepare: Annotated[
         bool, Field(description="Prepare statements by name; false for a pooler that does not keep them")
     ] = True
     public_url: Annotated[
-        str, Field(description="Address of this service in links of mails; default: http://localhost:PORT")
+        Address, Field(description="Address of this service in links of mails; default: http://localhost:PORT")
     ] = ""
     readers: Annotated[
         int,
@@ -116,7 +131,7 @@ class Settings(BaseSettings):
         ),
     ] = 4
     root_email: Annotated[
-        str | None, Field(description="Email address of the root account that the first start creates")
+        Email | None, Field(description="Email address of the root account that the first start creates")
     ] = None
     root_password: Annotated[
         SecretStr | None,
@@ -141,13 +156,22 @@ class Settings(BaseSettings):
         Field(ge=100, description="Weight of a request's statements: look-up 1, list 8, count 8, search or offset 16"),
     ] = 500
     token_limit: Annotated[int, Field(ge=200, description="Lexical tokens of a document")] = 1_000
+    trusted_documents: Annotated[
+        DocumentsFile | None, Field(description="JSON file of trusted documents: an object of SHA-256 to text")
+    ] = None
+    trusted_documents_only: Annotated[
+        bool,
+        Field(
+            description="Run no documents but those of ROSTER_TRUSTED_DOCUMENTS; GraphiQL does not work then",
+        ),
+    ] = False
     trusted_proxies: Annotated[
         str, Field(description="Addresses of proxies whose X-Forwarded-For and -Proto are trusted, separated by commas")
     ] = ""
     username_max_length: Annotated[int, Field(ge=3, le=limits.USERNAME, description="Longest username")] = 15
     username_min_length: Annotated[int, Field(ge=1, le=15, description="Shortest username")] = 3
     username_pattern: Annotated[
-        str, Field(description="Regular expression for the whole username; @ is never allowed")
+        Pattern, Field(description="Regular expression for the whole username; @ is never allowed")
     ] = "[A-Za-z0-9_]+"
     workers: Annotated[int, Field(ge=1, le=64, description="Number of worker processes")] = 1
     writes_per_hour: Annotated[
@@ -160,55 +184,18 @@ class Settings(BaseSettings):
     ] = 3_600
     writers: Annotated[int, Field(ge=1, le=64, description="Connections for writes, per worker")] = 8
 
-    @field_validator("database_url")
+    @field_validator("trusted_documents_only")
     @classmethod
-    def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
-        schemes = ("postgresql://", "postgres://", "postgresql+asyncpg://")
-        if value is None:
-            return None
-        if not value.get_secret_value().startswith(schemes):
-            raise ValueError("must begin with postgresql://")
-        servers(value.get_secret_value())
+    def _has_trusted_documents(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("trusted_documents", "") is None:
+            raise ValueError("requires ROSTER_TRUSTED_DOCUMENTS")
         return value
-
-    @field_validator("geoip_file")
-    @classmethod
-    def _is_readable(cls, value: Path | None) -> Path | None:
-        if value is not None:
-            Countries(value).close()
-        return value
-
-    @field_validator("public_url")
-    @classmethod
-    def _is_address(cls, value: str) -> str:
-        try:
-            return parse_url(value).rstrip("/") if value else ""
-        except GraphQLError as error:
-            raise ValueError(f"is not valid: {error.message}") from None
 
     @field_validator("username_min_length")
     @classmethod
     def _is_at_most_the_maximum(cls, value: int, info: ValidationInfo) -> int:
         if value > info.data.get("username_max_length", value):
             raise ValueError("exceeds ROSTER_USERNAME_MAX_LENGTH")
-        return value
-
-    @field_validator("username_pattern")
-    @classmethod
-    def _is_regular_expression(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"is not a regular expression: {error}") from None
-        return value
-
-    @field_validator("mail_from")
-    @classmethod
-    def _is_sender(cls, value: str | None) -> str | None:
-        if value is not None and (
-            not SENDER.fullmatch(value) or not value.isprintable() or email_problems(parseaddr(value)[1], "email")[1]
-        ):
-            raise ValueError("must be an address such as Roster <noreply@example.org>")
         return value
 
     @field_validator("smtp_url")
@@ -218,14 +205,6 @@ class Settings(BaseSettings):
             smtp_server(value.get_secret_value())
             if info.data.get("mail_from", "") is None:
                 raise ValueError("requires ROSTER_MAIL_FROM")
-        return value
-
-    @field_validator("root_email")
-    @classmethod
-    def _is_email(cls, value: str | None) -> str | None:
-        problems = email_problems(value, "email")[1] if value is not None else []
-        if problems:
-            raise ValueError(problems[0].message)
         return value
 
     @field_validator("root_password")

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import socket
+from functools import partial
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from service.http.protocol import Connections, Protocol
+from service.http.proxies import trusted_hosts
 from service.settings import Settings
 
 GRACE_SECONDS = 10
 BACKLOG = 2048
 HEALTH_CHECK_SECONDS = 30  # then a worker is replaced; on a busy machine one that starts does not answer within seconds
+
+OTHER_DESCRIPTORS = 100  # for the database, for files, and for connections that are about to be closed
 
 
 class AddressError(Exception):
@@ -57,7 +63,8 @@ def serve(settings: Settings, url: str, listener: socket.socket) -> None:
         access_log=False,
         lifespan="on",
         loop="uvloop",
-        http="httptools",
+        http=partial(Protocol, open_connections=_connections(settings)),  # type: ignore[arg-type]
+        ws="none",
         server_header=False,
         proxy_headers=False,  # see `http.proxies`
         timeout_graceful_shutdown=GRACE_SECONDS,
@@ -74,6 +81,16 @@ def serve(settings: Settings, url: str, listener: socket.socket) -> None:
     supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         raise WorkerError("a worker could not start; its log has the reason")
+
+
+def _connections(settings: Settings) -> Connections:
+    """Return the limits of a worker's connections. Raise the limit of descriptors as far as the system allows."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # workers inherit it
+    limit = settings.connection_limit
+    if most != resource.RLIM_INFINITY:
+        limit = max(1, min(limit, most - OTHER_DESCRIPTORS))
+    return Connections(limit, settings.address_connection_limit, trusted_hosts(settings.trusted_proxies))
 
 
 def _ignore(_number: int, _frame: object) -> None:

@@ -45,11 +45,11 @@ async def test_an_operation_that_fails_leaves_the_others_alone(client: Client) -
     assert [set(answer) for answer in answers[1:-2]] == [{"errors"}] * 6
     assert [answer["errors"][0]["extensions"]["code"] for answer in answers[1:-1]] == [
         *["BAD_USER_INPUT"] * 4,
-        "PERSISTED_QUERY_NOT_SUPPORTED",
+        "PERSISTED_QUERY_NOT_FOUND",
         "BAD_USER_INPUT",
         "UNAUTHENTICATED",
     ]
-    assert answers[5]["errors"][0]["message"] == "PersistedQueryNotSupported"
+    assert answers[5]["errors"][0]["message"] == "PersistedQueryNotFound"
 
 
 @pytest.mark.parametrize("size", [0, 21])

@@ -244,16 +244,6 @@ async def test_an_authorization_header_of_another_system_counts_as_absent(client
     assert (response.status_code, response.json()) == (200, {"data": {"me": None}})
 
 
-async def test_a_persisted_query_is_requested_again_with_its_text(client: Client) -> None:
-    extensions = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
-    error = {"message": "PersistedQueryNotSupported", "extensions": {"code": "PERSISTED_QUERY_NOT_SUPPORTED"}}
-    response = await client.http.post("/graphql", json={"extensions": extensions}, headers={"accept": APOLLO})
-    assert (response.status_code, response.json()) == (400, {"errors": [error]})
-    by_get = await client.http.get("/graphql", params={"extensions": json.dumps(extensions)})
-    assert (by_get.status_code, by_get.json()) == (400, {"errors": [error]})
-    assert (await client.http.post("/graphql", json=HELLO | {"extensions": extensions})).json() == QUERY
-
-
 async def test_a_document_may_have_a_thousand_tokens(client: Client) -> None:
     most = "{" + " ".join(f"a{number}:__typename" for number in range(332)) + " __typename __typename}"
     assert len(await client.data(most)) == 333
@@ -297,3 +287,8 @@ async def test_introspection_can_be_disabled(server_url: str) -> None:
         assert message == "Cannot query field 'usr' on type 'Query'."
         rejected = await closed.execute("query ($by: UserBy!) { user(by: $by) { id } }", {"by": {"usrname": "x"}})
         assert "username" not in json.dumps(rejected)
+
+
+async def test_a_path_with_a_slash_at_its_end_is_not_redirected_to_the_host_of_the_request(client: Client) -> None:
+    response = await client.http.post("/graphql/", json=HELLO, headers={"host": "evil.example"})
+    assert (response.status_code, "location" in response.headers) == (404, False)

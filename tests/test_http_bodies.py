@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,6 +14,7 @@ from tests.conftest import Client, Person
 from tests.module_client import module_client
 
 JSON = {"content-type": "application/json", "accept": "application/graphql-response+json"}
+HELLO = {"query": "{ __typename }"}
 DEEP = "[" * 100_000 + "]" * 100_000
 NOT_JSON = {
     "empty": b"",
@@ -283,3 +285,11 @@ async def test_no_json_in_a_mutation_is_an_internal_error(client: Client, patch:
 async def test_no_json_literal_in_a_mutation_is_an_internal_error(client: Client, literal: str, alice: Person) -> None:
     query = f"mutation {{ updateSettings(input: {{patch: {literal}}}) {{ user {{ id }} errors {{ code }} }} }}"
     assert codes(await client.execute(query, by=alice)) == ["BAD_USER_INPUT"]
+
+
+async def test_a_compressed_body_is_rejected_with_what_is_accepted(client: Client) -> None:
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    response = await client.http.post("/graphql", content=gzip.compress(json.dumps(HELLO).encode()), headers=headers)
+    assert (response.status_code, response.headers["accept-encoding"]) == (415, "identity")
+    headers["content-encoding"] = "identity"
+    assert (await client.http.post("/graphql", content=json.dumps(HELLO), headers=headers)).status_code == 200

@@ -227,3 +227,10 @@ async def test_fields_after_a_login_run_as_the_user_who_signed_in(client: Client
     sessions = await client.rows("SELECT user_id FROM sessions WHERE ended_at IS NOT NULL")
     assert [row["user_id"] for row in sessions] == [bob.id]
     assert alice.id != bob.id
+
+
+async def test_the_user_agent_may_be_utf_8(client: Client, alice: Person) -> None:
+    query = f'mutation {{ login(input: {{login: "alice", password: "{PASSWORD}"}}) {{ session {{ userAgent }} }} }}'
+    for agent in ("Bücher/1.0".encode(), "Bücher/1.0".encode("latin-1")):
+        response = await client.http.post("/graphql", json={"query": query}, headers=[(b"user-agent", agent)])
+        assert response.json()["data"]["login"]["session"]["userAgent"] == "Bücher/1.0"

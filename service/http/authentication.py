@@ -1,8 +1,8 @@
 """The credential of an HTTP request, and the session cookie.
 
 A credential is a token of this service, or an access token that it issued, as `Authorization: Bearer`, else the session
-cookie. Any other Authorization
-header, such as that of a proxy or of another system, is not a credential of this service and is ignored.
+cookie. Any other Authorization header, such as that of a proxy or of another system, is not a credential of this
+service and is ignored.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def request_of(http: HttpRequest, settings: Settings) -> Request:
     )
 
 
-def credential_of(http: HttpRequest, request: Request, settings: Settings) -> Credential:
-    """Return the credential of a request."""
+def credential_of(http: HttpRequest, request: Request, settings: Settings, *, trusted_origin: bool) -> Credential:
+    """Return the credential of a request; `trusted_origin`: a page sent it whose origin the operator allows."""
     scheme, _, token = http.header(b"authorization").partition(" ")
     token = token.strip()
     if scheme.lower() == "bearer":
@@ -74,7 +74,7 @@ def credential_of(http: HttpRequest, request: Request, settings: Settings) -> Cr
     # SECURITY: only sessions are accepted as a cookie; a page could have planted an API key there
     if not cookie or kind_of(cookie) is TokenKind.API_KEY:
         return Credential()
-    ignored = _csrf_problem(http)
+    ignored = None if trusted_origin else _csrf_problem(http)
     return Credential(ignored=ignored) if ignored else Credential(cookie)
 
 

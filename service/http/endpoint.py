@@ -20,6 +20,7 @@ from service.database.loaders import Loaders
 from service.errors import ApiErrorCode, bad_input
 from service.execution.engine import Engine
 from service.http.authentication import actor_of, clear_cookie, credential_of, request_of, set_cookie
+from service.http.cors import Cors
 from service.http.deadlines import Deadlines
 from service.http.errors import HttpError
 from service.http.messages import (
@@ -34,6 +35,7 @@ from service.http.request import HttpRequest, HttpResponse
 from service.operations.cost import Budget
 from service.operations.phases import Operation, Prepared, Rejected, Result
 from service.operations.responses import error_response
+from service.persisted import PersistedDocuments
 
 RETRY_SECONDS = "5"
 BODY_SECONDS = 15
@@ -46,8 +48,10 @@ CONTENT_TYPES = {name: (b"content-type", f"{name}; charset=utf-8".encode()) for 
 class Endpoint:
     """The GraphQL endpoint of one worker."""
 
-    def __init__(self, resources: Resources, engine: Engine, rules: Rules) -> None:
+    def __init__(self, resources: Resources, engine: Engine, rules: Rules, documents: PersistedDocuments) -> None:
         self._resources = resources
+        self._documents = documents
+        self._cors = Cors(filter(None, resources.settings.cors_origins.split(",")))
         self._engine = engine
         self._rules = rules
         self._bodies = Deadlines(BODY_SECONDS)
@@ -55,6 +59,13 @@ class Endpoint:
 
     async def __call__(self, http: HttpRequest) -> HttpResponse:
         """Respond to any request; errors of the client never become a 500."""
+        response = self._cors.preflight(http)
+        if response is None:
+            response = await self._response(http)
+            self._cors.add_to(response, http)
+        return response
+
+    async def _response(self, http: HttpRequest) -> HttpResponse:
         settings = self._resources.settings
         if settings.graphiql and http.method != "POST" and prefers_html(http):
             return HttpResponse.of(graphiql.page(PageRequest(http.scope)))
@@ -75,9 +86,13 @@ class Endpoint:
     async def _respond(self, http: HttpRequest, request: Request, response_type: str) -> HttpResponse:
         resources, settings = self._resources, self._resources.settings
         message = await read_message(
-            http, self._bodies, body_limit=settings.body_limit, batch_limit=settings.batch_limit
+            http,
+            self._bodies,
+            self._documents,
+            body_limit=settings.body_limit,
+            batch_limit=settings.batch_limit,
         )
-        credential = credential_of(http, request, settings)
+        credential = credential_of(http, request, settings, trusted_origin=self._cors.allows(http))
         actor = await actor_of(credential, resources, request)
         prepared = [await self._prepare(operation, http.method) for operation in message.operations]
         results, contexts = await self._execute(prepared, actor, request, http)

@@ -15,6 +15,7 @@ from service.http.deadlines import Deadlines
 from service.http.errors import HttpError
 from service.http.request import HttpRequest
 from service.operations.phases import Operation, Rejected
+from service.persisted import PersistedDocuments
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
@@ -24,6 +25,7 @@ NOT_ACCEPTABLE = 406
 # RFC 9110, section 12.4.2
 QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 NOT_ACCEPTED = (0.0, 0)
+DOCUMENTS = frozenset({"documentId", "extensions", "query"})  # what names a document in a query string
 
 
 @dataclass(slots=True)
@@ -60,14 +62,16 @@ def _accepted(accept: str) -> dict[str, tuple[float, int]]:
 
 def prefers_html(http: HttpRequest) -> bool:
     """Return whether a browser requests a page, and not a program data."""
-    if http.method not in {"GET", "HEAD"} or "query" in _query_string(http):
+    if http.method not in {"GET", "HEAD"} or not DOCUMENTS.isdisjoint(_query_string(http)):
         return False
     accepted = _accepted(http.header(b"accept"))
     html = accepted.get("text/html", NOT_ACCEPTED)
     return html[0] > 0 and all(html > accepted.get(name, NOT_ACCEPTED) for name in (JSON, GRAPHQL_RESPONSE))
 
 
-async def read_message(http: HttpRequest, deadlines: Deadlines, *, body_limit: int, batch_limit: int) -> Message:
+async def read_message(
+    http: HttpRequest, deadlines: Deadlines, documents: PersistedDocuments, *, body_limit: int, batch_limit: int
+) -> Message:
     """Return the operations of a request. HttpError if there are none to execute."""
     content_type = http.header(b"content-type").partition(";")[0].strip().lower()
     if http.method in {"GET", "HEAD"}:
@@ -75,15 +79,18 @@ async def read_message(http: HttpRequest, deadlines: Deadlines, *, body_limit: i
         # (GHSA-9q82-xgwf-vj6h)
         if content_type not in {"", JSON}:
             raise HttpError(415, bad_input("A GET must not have a content type."))
-        return Message([_from_query_string(http)])
+        return Message([_from_query_string(http, documents)])
     if http.method != "POST":
         raise HttpError(405, bad_input("Use GET or POST."), Allow="GET, HEAD, POST")
     # SECURITY: a foreign page can send forms and plain text without a preflight, but not JSON, so nothing else is
     # executed
     if content_type != JSON:
         raise HttpError(415, bad_input("The content type must be application/json."))
+    # RFC 9110, section 8.4
+    if http.header(b"content-encoding").strip().lower() not in {"", "identity"}:
+        raise HttpError(415, bad_input("The body must not be compressed."), **{"Accept-Encoding": "identity"})
     value = _decode(await http.body(body_limit, deadlines))
-    return Message(_operations(value, batch_limit), isinstance(value, list))
+    return Message(_operations(value, documents, batch_limit), isinstance(value, list))
 
 
 def _decode(content: bytes) -> Any:
@@ -93,35 +100,34 @@ def _decode(content: bytes) -> Any:
         raise HttpError(400, bad_input("The body is not JSON.")) from None
 
 
-def _operations(value: Any, batch_limit: int) -> list[Operation | Rejected]:
+def _operations(value: Any, documents: PersistedDocuments, batch_limit: int) -> list[Operation | Rejected]:
     if not isinstance(value, list):
-        return [_operation(value)]
+        return [_operation(value, documents)]
     if not 1 <= len(value) <= batch_limit:
         message = f"A batch must have 1 to {batch_limit} operations."
         raise HttpError(400, ApiError(ApiErrorCode.QUERY_TOO_COMPLEX, message, limit=batch_limit))
     if not all(isinstance(item, dict) for item in value):
         raise HttpError(400, bad_input("A batch must be a list of JSON objects, each with a query."))
-    return [_member(item) for item in value]
+    return [_member(item, documents) for item in value]
 
 
-def _member(value: dict[str, Any]) -> Operation | Rejected:
+def _member(value: dict[str, Any], documents: PersistedDocuments) -> Operation | Rejected:
     # Clients lose the whole batch on any status except 200
     try:
-        return _operation(value)
+        return _operation(value, documents)
     except HttpError as error:
         return Rejected([error.error])
 
 
-def _operation(value: Any) -> Operation:
+def _operation(value: Any, documents: PersistedDocuments) -> Operation | Rejected:
     """Return one operation of a body; unknown members are ignored."""
     if not isinstance(value, dict):
         raise HttpError(400, bad_input("A request must be a JSON object with a query."))
-    text, name = value.get("query"), value.get("operationName")
-    variables, extensions = value.get("variables"), value.get("extensions")
-    if text is None and isinstance(extensions, dict) and "persistedQuery" in extensions:
-        # Apollo and urql send the text again when they read this message
-        error = ApiError(ApiErrorCode.PERSISTED_QUERY_NOT_SUPPORTED, "PersistedQueryNotSupported")
-        raise HttpError(400, error)
+    name, variables, extensions = value.get("operationName"), value.get("variables"), value.get("extensions")
+    try:
+        text = documents.text_of(value)
+    except ApiError as error:
+        return Rejected([error])
     if not isinstance(text, str) or not text.strip():
         raise HttpError(400, bad_input("query must be the text of a document."))
     if not isinstance(name, str | None):
@@ -135,11 +141,11 @@ def _query_string(http: HttpRequest) -> QueryParams:
     return QueryParams(http.scope["query_string"])
 
 
-def _from_query_string(http: HttpRequest) -> Operation:
+def _from_query_string(http: HttpRequest, documents: PersistedDocuments) -> Operation | Rejected:
     member: dict[str, Any] = dict(_query_string(http))
     for name in ("variables", "extensions"):
         if member.get(name):
             member[name] = _decode(member[name].encode("utf-8", "surrogatepass"))
         else:
             member.pop(name, None)
-    return _operation(member)
+    return _operation(member, documents)

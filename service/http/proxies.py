@@ -6,6 +6,8 @@ from typing import Any
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from service.http.protocol import Addresses
+
 THROUGH_PROXY = "roster.through_proxy"  # the key in the scope of a request
 
 
@@ -21,3 +23,12 @@ class TrustedProxies(ProxyHeadersMiddleware):
         client = scope.get("client")
         scope[THROUGH_PROXY] = (client[0] if client else None) in self.trusted_hosts
         await super().__call__(scope, receive, send)
+
+
+def trusted_hosts(proxies: str) -> Addresses:
+    """Return the addresses of the trusted proxies."""
+    return ProxyHeadersMiddleware(_nothing, proxies).trusted_hosts if proxies else ()
+
+
+async def _nothing(*_arguments: Any) -> None:
+    """Respond to nothing."""

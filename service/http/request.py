@@ -31,8 +31,12 @@ class HttpRequest:
         self._headers = headers if len(headers) == len(given) else _joined(given)
 
     def header(self, name: bytes) -> str:
-        """Return the value of a header, empty without it; the name is in lower case."""
-        return self._headers.get(name, b"").decode("latin-1")
+        """Return the value of a header, empty without it; the name is in lower case. What is not UTF-8 is Latin-1."""
+        value = self._headers.get(name, b"")
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return value.decode("latin-1")
 
     def has_header(self, name: bytes) -> bool:
         """Return whether the header was sent."""

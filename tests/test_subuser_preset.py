@@ -1,4 +1,4 @@
-"""Memberships from presets: the preset is copied, and nobody gives more by a preset than by a list."""
+"""Memberships from presets: the preset is copied, and no caller gives more by a preset than by a list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memberships that end by themselves: from their end on they exist for nobody, and they can be replaced."""
+"""Memberships that end by themselves: from their end on no user sees them, and they can be replaced."""
 
 from __future__ import annotations
 

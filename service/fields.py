@@ -47,14 +47,15 @@ def entity(
     owner: tuple[str, ...] = (),
     server: str | None = None,
     role: str | None = None,
+    common: bool = False,
     relations: Mapping[str, Related] = MappingProxyType({}),
     audit_names: Mapping[str, str] = MappingProxyType({}),
 ) -> Callable[[type[T]], type[T]]:
     """Declare a type whose objects are rows. Node look-up, `Node`, and the audit log learn of it from here.
 
     `by_id` is the statement that finds its rows. `owner`, `server`, and `role` name the columns that say which user a
-    row belongs to. `relations` are related rows that only computed fields need. `audit_names` are further names in the
-    changes of audit events, each with the field whose access it has.
+    row belongs to; a `common` row belongs to every user. `relations` are related rows that only computed fields need.
+    `audit_names` are further names in the changes of audit events, each with the field whose access it has.
     """
 
     def declare(cls: type[T]) -> type[T]:
@@ -64,7 +65,9 @@ def entity(
         del declared.__init__
         definition = declared.__strawberry_definition__
         kinds = {field.python_name: kind for field in definition.fields if (kind := kind_of(field)) is not None}
-        found = Entity(definition.name, by_id, declared, Ownership(owner, server, role), kinds, relations, audit_names)
+        found = Entity(
+            definition.name, by_id, declared, Ownership(owner, server, role, common), kinds, relations, audit_names
+        )
         declared.columns = found.columns
         declared.ownership = found.ownership
         # An attribute of a row is always its column, even if a field of the same name shows another value

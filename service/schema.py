@@ -26,6 +26,7 @@ from service.mutations import (
     passkey,
     password,
     password_reset,
+    permission_preset,
     plan,
     profile,
     reauthentication,
@@ -45,6 +46,7 @@ from service.queries import feature as feature_queries
 from service.queries import geo_rule as geo_rule_queries
 from service.queries import node as node_queries
 from service.queries import permission as permission_queries
+from service.queries import permission_preset as permission_preset_queries
 from service.queries import plan as plan_queries
 from service.queries import registration as registration_queries
 from service.queries import role as role_queries
@@ -63,6 +65,7 @@ QUERIES = (
     role_queries,
     permission_queries,
     server_queries,
+    permission_preset_queries,
     audit_event_queries,
     registration_queries,
     feature_queries,
@@ -71,7 +74,19 @@ QUERIES = (
 _SESSIONS = (session, two_factor_login, reauthentication, access_token, autologin)
 _CREDENTIALS = (*_SESSIONS, password, two_factor, passkey, api_key, ssh_key)
 _ACCOUNTS = (registration, email, password_reset, profile)
-MUTATIONS = (user, suspension, plan, role, feature, geo_rule, *_ACCOUNTS, *_CREDENTIALS, server, subuser)
+MUTATIONS = (
+    user,
+    suspension,
+    plan,
+    role,
+    feature,
+    geo_rule,
+    *_ACCOUNTS,
+    *_CREDENTIALS,
+    server,
+    subuser,
+    permission_preset,
+)
 # The orders of each list that has more than the order of its ids, so that their queries can be checked
 ORDERS = {"list_users": tuple(USER_ORDERS.values())}
 DESCRIPTION = """\

@@ -138,6 +138,17 @@ CREATE TABLE passkeys (
   CONSTRAINT passkeys_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 );
 
+CREATE TABLE permission_presets (
+  id uuid NOT NULL DEFAULT uuid_v7(),
+  name text NOT NULL,
+  description text,
+  permissions text[] NOT NULL,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT permission_presets_description_length CHECK ((char_length(description) <= 1024)),
+  CONSTRAINT permission_presets_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
+  CONSTRAINT permission_presets_pkey PRIMARY KEY (id)
+);
+
 CREATE TABLE plans (
   id uuid NOT NULL DEFAULT uuid_v7(),
   name text NOT NULL,
@@ -358,6 +369,8 @@ CREATE UNIQUE INDEX passkeys_credential_id_key ON passkeys USING btree (credenti
 CREATE UNIQUE INDEX passkeys_name_key ON passkeys USING btree (user_id, fold(name));
 
 CREATE INDEX passkeys_user_id_idx ON passkeys USING btree (user_id, id);
+
+CREATE UNIQUE INDEX permission_presets_name_key ON permission_presets USING btree (fold(name));
 
 CREATE UNIQUE INDEX plans_default_key ON plans USING btree (is_default) WHERE is_default;
 

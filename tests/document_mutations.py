@@ -75,7 +75,12 @@ def _rejections(known: Known, random: Random) -> dict[str, list[dict[str, Any]]]
         "renameSshKey": [missing, {"id": one("SshKey"), "name": TOO_LONG}],
         "deleteSshKey": [missing],
         "createServer": [{"ownerId": MISSING_ID}, {"name": TOO_LONG}, {"name": ""}],
+        "updateServer": [missing, {"id": one("Server"), "name": TOO_LONG}, {"id": one("Server"), "name": None}],
+        "transferServer": [missing, {"id": one("Server"), "ownerId": MISSING_ID}],
         "deleteServer": [missing],
+        "createPermissionPreset": [{"name": TOO_LONG}, {"permissions": []}, {"permissions": ["users.read"]}],
+        "updatePermissionPreset": [missing, {"id": one("PermissionPreset"), "name": TOO_LONG}],
+        "deletePermissionPreset": [missing],
         "createSubuser": [
             {"serverId": MISSING_ID},
             {"email": "nonsense"},

@@ -29,6 +29,7 @@ TYPE_OF_ID = {
     "userId": "User",
     "roleId": "Role",
     "planId": "Plan",
+    "presetId": "PermissionPreset",
     "serverId": "Server",
     "Query.server": "Server",
     "UserFilter.ids": "User",

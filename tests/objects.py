@@ -50,6 +50,8 @@ async def create_objects(client: Client, people: dict[str, Person]) -> Objects:
     ids["Plan"] = await _make(
         client, "createPlan", {"name": "Small", "description": "For one", "tier": "PAID"}, "plan", admin
     )
+    preset = {"name": "Operator", "description": "Starts and stops", "permissions": ["control.start", "control.stop"]}
+    ids["PermissionPreset"] = await _make(client, "createPermissionPreset", preset, "permissionPreset", admin)
     role = {"name": "Customer", "description": "Buys", "permissions": []}
     ids["Role"] = await _make(client, "createRole", role, "role", admin)
     profile = PROFILE | {"id": alice.id, "roleId": ids["Role"]}

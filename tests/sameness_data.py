@@ -32,6 +32,7 @@ _numbers = itertools.count(1)
 TABLES = {
     "ApiKey": "api_keys",
     "AuditEvent": "audit_events",
+    "PermissionPreset": "permission_presets",
     "Plan": "plans",
     "Role": "roles",
     "Server": "servers",

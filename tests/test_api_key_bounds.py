@@ -30,13 +30,16 @@ BEYOND: dict[str, tuple[str, dict[str, Any]]] = {
     "regenerateRecoveryCodes": ("ReauthenticateInput", {"password": PASSWORD, "code": "000000"}),
     "createAccessToken": ("CreateAccessTokenInput", {}),
     "createApiKey": ("CreateApiKeyInput", {"name": "wider", "permissions": ["account.read"]}),
+    "createPermissionPreset": ("CreatePermissionPresetInput", {"name": "x", "permissions": ["control.console"]}),
     "createRole": ("CreateRoleInput", {"name": "x", "permissions": ["users.read"]}),
     "createSubuser": ("CreateSubuserInput", {"serverId": "$server", "email": "b@b.test", "permissions": SERVER}),
     "createUser": ("CreateUserInput", {"username": "carol", "password": NEW}),
     "createUser role": ("CreateUserInput", {"username": "carol", "roleName": "STAFF"}),
     "reauthenticate": ("ReauthenticateInput", {"password": PASSWORD}),
     "setPassword": ("SetPasswordInput", {"userId": "$bob", "password": NEW}),
+    "transferServer": ("TransferServerInput", {"id": "$server", "ownerId": "$bob"}),
     "updateApiKey": ("UpdateApiKeyInput", {"id": "$key", "expiresAt": None, "allowedIps": None}),
+    "updatePermissionPreset": ("UpdatePermissionPresetInput", {"id": "$preset", "permissions": ["control.console"]}),
     "updateRole": ("UpdateRoleInput", {"id": "$role", "permissions": ["users.read"]}),
     "updateSubuser": ("UpdateSubuserInput", {"id": "$subuser", "permissions": ["control.console"]}),
     "updateUser email": ("UpdateUserInput", {"id": "$bob", "email": "new@roster.test"}),
@@ -54,6 +57,7 @@ OTHERS = {
     *("changePassword", "changePlan", "createPlan", "createServer", "deleteApiKey", "deletePlan", "deleteRole"),
     *("deleteServer", "deleteSshKey", "deleteSubuser", "deleteUser", "login", "logout", "logoutAll", "renameSshKey"),
     *("revokeSession", "suspendUser", "unsuspendUser", "updatePlan", "updateProfile", "updateSettings"),
+    *("deletePermissionPreset", "updateServer"),
 }
 
 
@@ -70,6 +74,9 @@ async def limited(client: Client, admin: Person, bob: Person, **value: Any) -> t
     ids = {"$bob": bob.id, "$server": server["server"]["id"]}
     invitation = {"serverId": ids["$server"], "email": "bob@roster.test", "permissions": ["control.start"]}
     ids["$subuser"] = (await client.mutate("createSubuser", invitation, "subuser { id }", by=admin))["subuser"]["id"]
+    preset = {"name": "guest", "permissions": ["websocket.connect"]}
+    made = await client.mutate("createPermissionPreset", preset, "permissionPreset { id }", by=admin)
+    ids["$preset"] = made["permissionPreset"]["id"]
     role = await client.mutate("createRole", {"name": "empty", "permissions": []}, "role { id }", by=admin)
     ids["$role"] = role["role"]["id"]
     robot = await key(client, admin, *sorted(ADMIN | ACCOUNT | {*SERVER}), **value)

@@ -78,6 +78,7 @@ WITHOUT_TABLE = {
         "password_reset",
         "profile",
         "reauthentication",
+        "server_access",
         "suspension",
         "two_factor_login",
     },

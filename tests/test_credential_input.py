@@ -55,12 +55,15 @@ async def create_objects(client: Client, admin: Person, alice: Person) -> dict[s
     server = await client.mutate("createServer", {"name": "box", "ownerId": alice.id}, "server { id }", by=admin)
     value = {"serverId": server["server"]["id"], "email": "bob@roster.test", "permissions": ["user.read"]}
     subuser = await client.mutate("createSubuser", value, "subuser { id }", by=alice)
+    preset = {"name": "guest", "permissions": ["user.read"]}
+    made = await client.mutate("createPermissionPreset", preset, "permissionPreset { id }", by=admin)
     login = await client.mutate("login", {"login": "alice", "password": PASSWORD}, "session { id }", by=alice)
     return {
         "apiKey": key["apiKey"]["id"],
         "sshKey": ssh["sshKey"]["id"],
         "server": server["server"]["id"],
         "subuser": subuser["subuser"]["id"],
+        "preset": made["permissionPreset"]["id"],
         "session": login["session"]["id"],
         "owner": alice.id,
         "publicKey": public_line(),
@@ -89,7 +92,12 @@ INPUTS: dict[str, dict[str, Any]] = {
     "renameSshKey": {"id": "$sshKey", "name": "other"},
     "deleteSshKey": {"id": "$sshKey"},
     "createServer": {"name": "other", "ownerId": "$owner", "externalId": "node7/42"},
+    "updateServer": {"id": "$server", "name": "other", "externalId": "node7/42"},
+    "transferServer": {"id": "$server", "ownerId": "$owner", "formerOwnerPermissions": ["file.read"]},
     "deleteServer": {"id": "$server", "cascade": False},
+    "createPermissionPreset": {"name": "other", "description": "More", "permissions": ["file.read"]},
+    "updatePermissionPreset": {"id": "$preset", "name": "other", "description": "More", "permissions": ["file.read"]},
+    "deletePermissionPreset": {"id": "$preset"},
     "createSubuser": {
         "serverId": "$server",
         "email": "carol@x.test",
@@ -100,7 +108,10 @@ INPUTS: dict[str, dict[str, Any]] = {
     "updateSubuser": {"id": "$subuser", "permissions": ["user.read"], "until": "2999-01-01T00:00:00Z"},
     "deleteSubuser": {"id": "$subuser"},
 }
-BY_ADMIN = {"createServer", "deleteServer"}
+BY_ADMIN = {
+    *("createPermissionPreset", "createServer", "deletePermissionPreset", "deleteServer", "transferServer"),
+    *("updatePermissionPreset", "updateServer"),
+}
 
 
 async def post(client: Client, mutation: str, value: dict[str, Any], by: Person) -> httpx.Response:

@@ -14,18 +14,18 @@ from tests.conftest import PASSWORD, Client, Person
 
 MOST_KEYS = 50
 # Each write of an administrator on Alice's objects: its input, and the row that it locks first. "$" begins an id
+ROW_OF_ADAM = "SELECT 1 FROM users WHERE username = 'adam' FOR UPDATE"
 ROW_OF_ALICE = "SELECT 1 FROM users WHERE username = 'alice' FOR UPDATE"
 ROW_OF_SERVER = "SELECT 1 FROM servers FOR UPDATE"
 WRITES: dict[str, tuple[dict[str, Any], str]] = {
     "updateUser": ({"id": "$user", "firstName": "Changed"}, ROW_OF_ALICE),
     "suspendUser": ({"id": "$user"}, ROW_OF_ALICE),
-    "createApiKey": (
-        {"name": "new", "permissions": ["users.update"]},
-        "SELECT 1 FROM users WHERE username = 'adam' FOR UPDATE",
-    ),
+    "createApiKey": ({"name": "new", "permissions": ["users.update"]}, ROW_OF_ADAM),
     "createSubuser": ({"serverId": "$server", "email": "new@x.test", "permissions": ["file.read"]}, ROW_OF_SERVER),
     "updateSubuser": ({"id": "$subuser", "permissions": ["file.read"]}, ROW_OF_SERVER),
     "deleteSubuser": ({"id": "$subuser"}, ROW_OF_SERVER),
+    "updateServer": ({"id": "$server", "name": "changed"}, ROW_OF_SERVER),
+    "transferServer": ({"id": "$server", "ownerId": "$bob"}, ROW_OF_SERVER),
     "deleteApiKey": ({"id": "$apiKey"}, ROW_OF_ALICE),
     "deleteSshKey": ({"id": "$sshKey"}, ROW_OF_ALICE),
     "revokeSession": ({"id": "$session"}, ROW_OF_ALICE),
@@ -255,6 +255,7 @@ async def contents(client: Client, admin: Person) -> list[Any]:
             ("SELECT id, ended_at FROM sessions WHERE user_id <> $1 ORDER BY id", admin.id),
             ("SELECT id FROM api_keys WHERE name <> 'used' ORDER BY id",),
             ("SELECT id FROM ssh_keys",),
+            ("SELECT id, name, owner_id FROM servers",),
             ("SELECT id, permissions FROM subusers",),
             ("SELECT id FROM audit_events ORDER BY id",),
         )
@@ -273,7 +274,7 @@ async def test_a_write_that_waited_for_a_lock_needs_current_authority(
     await client.rows("INSERT INTO subusers (server_id, user_id, permissions) SELECT id, $1, '{}' FROM servers", bob.id)
     [ids] = await client.rows(
         """SELECT users.id AS "$user", servers.id AS "$server", subusers.id AS "$subuser", sessions.id AS "$session",
-             api_keys.id AS "$apiKey", ssh_keys.id AS "$sshKey"
+             api_keys.id AS "$apiKey", ssh_keys.id AS "$sshKey", subusers.user_id AS "$bob"
            FROM users, servers, subusers, sessions, api_keys, ssh_keys WHERE users.id = $1 AND sessions.user_id = $1""",
         alice.id,
     )

@@ -38,9 +38,10 @@ USER_INPUTS = {"createUser": CreateUserInput, "updateUser": UpdateUserInput, "up
 TABLES = {
     "api_keys": ("CreateApiKeyInput", "UpdateApiKeyInput"),
     "passkeys": ("FinishPasskeyRegistrationInput", "RenamePasskeyInput"),
+    "permission_presets": ("CreatePermissionPresetInput", "UpdatePermissionPresetInput"),
     "plans": ("CreatePlanInput", "UpdatePlanInput"),
     "roles": ("CreateRoleInput", "UpdateRoleInput"),
-    "servers": ("CreateServerInput",),
+    "servers": ("CreateServerInput", "UpdateServerInput"),
     "sessions": (),
     "ssh_keys": ("AddSshKeyInput", "RenameSshKeyInput"),
     "users": ("CreateUserInput", "UpdateUserInput", "UpdateProfileInput", "SuspendUserInput"),

@@ -23,6 +23,7 @@ SAMPLES: dict[str, Any] = {
     "email": "new@roster.test",
     "fingerprint": "SHA256:abc/def+ghi",
     "ip": "2001:db8::1",
+    "keeps_access": True,
     "key_name": "deploy",
     "name": "Alice",
     "server_name": "web",
@@ -60,7 +61,7 @@ def test_a_template_renders_with_its_values(template: Template, language: str) -
     assert "\n" not in text.subject
     assert text.text.startswith("Hello Alice,\n\n" if language == "en" else "Guten Tag Alice,\n\n")
     assert f'<html lang="{language}">' in text.html
-    for name in VALUES[template] - {"time", "what"}:
+    for name in VALUES[template] - {"keeps_access", "time", "what"}:
         assert SAMPLES[name] in text.text, name
     for whole in (text.text, text.html):
         assert not re.search(r"[{}]|None|undefined", whole)

@@ -25,7 +25,7 @@ CHANGES = {
         "rename",
         "rotate",
     ),
-    *("set", "suspend", "unsuspend", "update"),
+    *("set", "suspend", "transfer", "unsuspend", "update"),
 }
 FILTER = "SELECT 1 FROM x WHERE (:a IS NULL OR x.a = :a) AND (:b IS NULL OR x.b > :b AND x.c = :a)"
 

@@ -40,6 +40,17 @@ EXPECTED: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "logoutAll": ({}, ["lock_user", "end_sessions_by_user +", "create_audit_event +"]),
     "updateSettings": ({"patch": {"theme": "dark"}}, ["lock_user", "update_user +", "create_audit_event +"]),
+    "updateServer": (
+        {"id": "$server", "name": "other"},
+        ["lock_server", "user_with_permissions", "update_server +", "create_audit_event +"],
+    ),
+    "transferServer": (
+        {"id": "$server", "ownerId": "$bob"},
+        [
+            *("keep_user", "lock_server", "lock_user", "count_servers_of_owner", "transfer_server +"),
+            *("delete_subusers_by_user", "create_mail", "create_mail", "create_audit_event +"),
+        ],
+    ),
     # The caller is anonymous until the session is created
     "login": (
         {"login": "bob", "password": PASSWORD},
@@ -85,10 +96,16 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize("mutation", EXPECTED)
 async def test_a_mutation_takes_these_statements(
-    client: Client, root: Person, bob: Person, ran: list[str], mutation: str
+    client: Client, people: dict[str, Person], ran: list[str], mutation: str
 ) -> None:
+    root, alice, bob = (people[name] for name in ("root", "alice", "bob"))
     value, expected = EXPECTED[mutation]
-    value = {name: bob.id if item == "$bob" else item for name, item in value.items()}
+    ids = {"$bob": bob.id}
+    if "$server" in value.values():
+        server = {"name": "box", "ownerId": alice.id}
+        ids["$server"] = (await client.mutate("createServer", server, "server { id }", by=root))["server"]["id"]
+        await client.mutate("updateUser", {"id": bob.id, "limits": {"servers": 1}}, "", by=root)
+    value = {name: ids.get(item, item) if isinstance(item, str) else item for name, item in value.items()}
     await client.data("{ me { id } }", by=root)  # the use of the session is recorded
     ran.clear()
     payload = await client.mutate(mutation, value, "__typename", by=None if mutation == "login" else root)

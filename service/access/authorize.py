@@ -42,9 +42,11 @@ def decide(rule: Rule, authority: Authority) -> Verdict:
 
 
 def owns(actor: Actor, row: Any, ownership: Ownership) -> bool:
-    """Return whether a column of the row names the actor, or the actor's role."""
+    """Return whether a column of the row names the actor, or the actor's role, or the row belongs to every user."""
     if actor.user_id is None:
         return False
+    if ownership.common:
+        return True
     if ownership.role is not None:
         return bool(row[ownership.role] == actor.role_id)
     return any(row[column] == actor.user_id for column in ownership.columns)

@@ -52,7 +52,11 @@ _ADMIN = (
     ("servers.create", "Servers", "Create servers for any owner"),
     ("servers.delete", "Servers", "Delete any server"),
     ("servers.read", "Servers", "Read any server and its subusers, and list servers"),
-    ("servers.update", "Servers", "Add, change, and remove the subusers of any server"),
+    (
+        "servers.update",
+        "Servers",
+        "Change and transfer any server, manage its subusers, and maintain the presets of permissions",
+    ),
     ("settings.read", "Settings", "Read the features and the rules for registrations from countries"),
     ("settings.update", "Settings", "Switch features, and change the rules for registrations from countries"),
     ("users.billing", "Users", "Read the billing address of any user"),

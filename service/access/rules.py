@@ -53,12 +53,14 @@ class Open:
 class Ownership:
     """The columns that say which user a row belongs to.
 
-    `columns` hold the id of a user, `server` holds the id of a server, `role` the id of a role.
+    `columns` hold the id of a user, `server` holds the id of a server, `role` the id of a role. A `common` row belongs
+    to every user.
     """
 
     columns: tuple[str, ...] = ()
     server: str | None = None
     role: str | None = None
+    common: bool = False
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -45,6 +45,9 @@ CONSTRAINTS = {
     "passkeys_name_key": _taken("name", "name of a passkey"),
     "passkeys_name_length": _length("name"),
     "passkeys_user_id_fkey": _missing("userId", "user"),
+    "permission_presets_description_length": _length("description"),
+    "permission_presets_name_key": _taken("name", "name of a preset"),
+    "permission_presets_name_length": _length("name"),
     "plans_default_key": Problem(
         ErrorCode.CONFLICT, "Another plan became the default plan at the same time.", ("isDefault",)
     ),

@@ -28,7 +28,10 @@ class Template(Enum):
     INVITATION = "invitation"
     PASSWORD_CHANGED = "password-changed"  # noqa: S105  (not a password)
     PASSWORD_RESET = "password-reset"  # noqa: S105  (not a password)
+    SERVER_RECEIVED = "server-received"
+    SERVER_REMOVED = "server-removed"
     SERVER_SHARED = "server-shared"
+    SERVER_TRANSFERRED = "server-transferred"
     SSH_KEY_ADDED = "ssh-key-added"
     TWO_FACTOR_CHANGED = "two-factor-changed"
 
@@ -44,7 +47,10 @@ VALUES: Mapping[Template, frozenset[str]] = {
     Template.INVITATION: frozenset({"url"}),
     Template.PASSWORD_CHANGED: frozenset({"ip", "time"}),
     Template.PASSWORD_RESET: frozenset({"url"}),
+    Template.SERVER_RECEIVED: frozenset({"server_name"}),
+    Template.SERVER_REMOVED: frozenset({"server_name"}),
     Template.SERVER_SHARED: frozenset({"server_name", "by"}),
+    Template.SERVER_TRANSFERRED: frozenset({"server_name", "keeps_access"}),
     Template.SSH_KEY_ADDED: frozenset({"key_name", "fingerprint", "ip", "time"}),
     Template.TWO_FACTOR_CHANGED: frozenset({"what", "ip", "time"}),
 }

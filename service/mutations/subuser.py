@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import strawberry
 
 from service import limits
-from service.access.actor import EVERYTHING
 from service.access.authorize import Verdict
-from service.access.permissions import SERVER
 from service.access.rules import Access
 from service.context import Info
 from service.errors import ApiError, ApiErrorCode, ErrorCode, reject
 from service.identifiers import email_problems
-from service.inputs import IDEMPOTENCY_KEY, UNSET, Future, Items, given, optional
+from service.inputs import IDEMPOTENCY_KEY, UNSET, Future, given, optional
 from service.mail.outbox import Template, send_mail
+from service.mutations.server_access import (
+    ALWAYS,
+    PERMISSIONS,
+    check_bounds,
+    check_number_of_subusers,
+    has_passed,
+    lock_server,
+    requested_permissions,
+)
 from service.payloads import Payload, mutation, result
 from service.scalars import Permission
 from service.types.payload import DeletePayload
@@ -27,8 +35,7 @@ from service.user_creation import create_account, free_username, invite
 from service.user_input import EMAIL
 from service.write import Write, write
 
-ALWAYS = "websocket.connect"  # every subuser has it, as in Pterodactyl
-PERMISSIONS = Items(limits.PERMISSIONS_PER_SUBUSER, least=1)
+PRESET = "Id of a preset, in place of permissions: the membership gets a copy of the preset's permissions"
 
 
 @strawberry.enum(description="What to do if no user has the email address")
@@ -48,9 +55,12 @@ class CreateSubuserInput:
 
     server_id: strawberry.ID = given("Id of the server")
     email: str = given("Email address of the user", EMAIL)
-    permissions: list[Permission] = given(
-        f"Server permissions, within the caller's own on the server; {ALWAYS} is always included", PERMISSIONS
+    permissions: list[Permission] | None = optional(
+        "Server permissions, within the caller's own on the server, unless presetId is given; "
+        f"{ALWAYS} is always included",
+        PERMISSIONS,
     )
+    preset_id: strawberry.ID | None = optional(PRESET)
     until: dt.datetime | None = optional("Time when the membership expires", Future())
     on_unknown_email: OnUnknownEmail | None = given(
         "What to do if no user has the email address", default=OnUnknownEmail.CREATE
@@ -65,9 +75,11 @@ class UpdateSubuserInput:
     """Input of updateSubuser."""
 
     id: strawberry.ID = given("Id of the membership")
-    permissions: list[Permission] = given(
-        f"Server permissions, which replace the current ones; {ALWAYS} is always included", PERMISSIONS
+    permissions: list[Permission] | None = optional(
+        f"Server permissions, which replace the current ones, unless presetId is given; {ALWAYS} is always included",
+        PERMISSIONS,
     )
+    preset_id: strawberry.ID | None = optional(PRESET)
     until: dt.datetime | None = optional("Time when the membership expires; null means never", Future())
 
 
@@ -96,18 +108,16 @@ async def create_subuser(info: Info, input: CreateSubuserInput) -> SubuserPayloa
         email, found = email_problems(input.email, "email")
         info.problems.extend(found)
     async with write(info, "subuser.create") as change:
-        server, held = await _lock_server(info, change, input.server_id, "serverId")
-        granted = _granted(change, input.permissions, held)
-        await _check_bounds(info, change, server.id, input.until or None)
-        if await change.run("count_subusers", server_id=server.id) >= limits.SUBUSERS_PER_SERVER:
-            message = f"A server may have at most {limits.SUBUSERS_PER_SERVER} subusers."
-            change.problems.add(ErrorCode.LIMIT_REACHED, message, "serverId")
+        server, held = await lock_server(change, input.server_id, "serverId")
+        granted = await requested_permissions(change, input, held)
+        await check_bounds(change, server.id, input.until or None)
+        await check_number_of_subusers(change, server.id, "serverId")
         # SECURITY: an input that is rejected in any case must not tell whether a user has the address
         change.problems.raise_if_any()
         user = await _find_user(change, server, str(email))
         if user is None and input.on_unknown_email is OnUnknownEmail.FAIL:
             raise reject(ErrorCode.NOT_FOUND, "No user has this email address.", "email")
-        extra: dict[str, Any] = {}
+        extra: dict[str, Any] = {"preset": input.preset_id} if input.preset_id else {}
         claimed = user is not None and not await _renews_invitation(change, user)
         if user is None:
             user = await _create_user(info, change, str(email))
@@ -133,54 +143,58 @@ async def create_subuser(info: Info, input: CreateSubuserInput) -> SubuserPayloa
 async def update_subuser(info: Info, input: UpdateSubuserInput) -> SubuserPayload:
     """Replace the permissions of a subuser who has no permission that the caller does not have."""
     async with write(info, "subuser.update") as change:
-        subuser, held = await _lock_other_subuser(info, change, input.id)
-        granted = _granted(change, input.permissions, held)
+        target = await _lock_other_subuser(info, change, input.id)
+        subuser, granted = target.subuser, await requested_permissions(change, input, target.held)
         until = subuser.until if input.until is UNSET else input.until
         if input.until is not UNSET or not frozenset(granted) <= frozenset(subuser.permissions):
-            await _check_bounds(info, change, subuser.server_id, until)
+            await check_bounds(change, subuser.server_id, until)
         changed = await change.run("update_subuser", id=subuser.id, permissions=granted, until=until)
-        change.updated(subuser, changed)
+        differs = (changed.permissions, changed.until) != (subuser.permissions, subuser.until)
+        change.updated(subuser, changed, **({"preset": (None, input.preset_id)} if input.preset_id and differs else {}))
     return SubuserPayload(subuser=changed)
 
 
 @mutation(Access(any="servers.update", own="user.delete"))
 async def delete_subuser(info: Info, input: DeleteSubuserInput) -> DeletePayload:
-    """Delete the membership of a subuser who has no permission that the caller does not have. The user stays."""
+    """Delete the membership of a subuser who has no permission that the caller does not have, and send an email.
+
+    The user stays.
+    """
     async with write(info, "subuser.delete") as change:
-        subuser, _held = await _lock_other_subuser(info, change, input.id)
-        await change.run("delete_subuser", id=subuser.id)
-        change.deleted(subuser)
+        target = await _lock_other_subuser(info, change, input.id, notifies=True)
+        # SECURITY: an address that has only an invitation gets no name of a server, because users choose these names
+        only_invited = await change.run("is_only_invited", user_id=target.user.id)
+        await change.run("delete_subuser", id=target.subuser.id)
+        if not only_invited:
+            await send_mail(change, Template.SERVER_REMOVED, target.user, server_name=target.server.name)
+        change.deleted(target.subuser)
     return DeletePayload(deleted_id=input.id)
 
 
-async def _lock_server(info: Info, change: Write, server_id: str, field: str) -> tuple[Any, frozenset[str]]:
-    """Return the server, locked until commit, and what the caller may do there. The mutation's own access decides."""
-    viewer = info.context.viewer
-    server = await change.run("lock_server", id=server_id)
-    if server is None or not await viewer.can_reach(change.rule, server):
-        if server is not None and await viewer.visible("Server", [server]):
-            raise reject(ErrorCode.NOT_ALLOWED, f"This requires the permission {change.rule.own} on the server.", field)
-        raise reject(ErrorCode.NOT_FOUND, "This object does not exist.", field)
-    authority = info.context.actor.authority
-    if viewer.verdict(change.rule) is Verdict.ALLOWED:
-        await change.require_server_not_above(server, field)
-        # SECURITY: an administrator may do everything there, but an API key grants no more than it lists
-        return server, authority.on_server({EVERYTHING})
-    share = await viewer.share(server.id)
-    return server, frozenset() if share is None else authority.on_server(share["permissions"])
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A membership that is locked, its server and user, and what the caller may do on the server."""
+
+    subuser: Any
+    server: Any
+    user: Any
+    held: frozenset[str]
 
 
-async def _lock_other_subuser(info: Info, change: Write, subuser_id: str) -> tuple[Any, frozenset[str]]:
+async def _lock_other_subuser(info: Info, change: Write, subuser_id: str, *, notifies: bool = False) -> _Target:
     """Return the membership of another user, on a server where the caller may change it.
 
-    SECURITY: a caller does not change their own membership, and not that of a stronger subuser (a hole of Pterodactyl).
+    With `notifies` the user is returned, too. SECURITY: a caller does not change their own membership, and not that of
+    a stronger subuser (a hole of Pterodactyl).
     """
     found = await info.context.loaders.one("subusers_by_id", subuser_id)
     if found is None:
         raise reject(ErrorCode.NOT_FOUND, "This object does not exist.", "id")
-    _server, held = await _lock_server(info, change, found.server_id, "id")
+    server, held = await lock_server(change, found.server_id, "id")
+    # Before the membership, because the deletion of a user deletes the memberships last
+    user = await change.run("keep_user", id=found.user_id) if notifies else None
     subuser = await change.run("lock_subuser", id=subuser_id)
-    if subuser is None:
+    if subuser is None or has_passed(subuser.until):
         raise reject(ErrorCode.NOT_FOUND, "This object does not exist.", "id")
     if subuser.user_id == change.actor.user_id:
         raise reject(ErrorCode.NOT_ALLOWED, "You cannot change your own membership.", "id")
@@ -191,7 +205,7 @@ async def _lock_other_subuser(info: Info, change: Write, subuser_id: str) -> tup
         readable = await viewer.can_reach(viewer.rule("Subuser", "permissions"), subuser)
         names = f": {', '.join(sorted(beyond))}" if readable else ""
         raise reject(ErrorCode.NOT_ALLOWED, f"The subuser has permissions that you do not have{names}.", "id")
-    return subuser, held
+    return _Target(subuser, server, user, held)
 
 
 async def _find_user(change: Write, server: Any, email: str) -> Any:
@@ -222,35 +236,6 @@ async def _sharer(info: Info, server: Any) -> str | None:
         return None
     user = await info.context.loaders.one("users_by_id", actor.user_id)
     return None if user is None else user.display_name or user.username
-
-
-async def _check_bounds(info: Info, change: Write, server_id: str, until: dt.datetime | None) -> None:
-    """Add a problem for a membership beyond the caller's own, or beyond the API key that creates it."""
-    viewer, bounds = info.context.viewer, change.actor.key_bounds
-    if bounds is not None and bounds.allowed_ips:
-        # SECURITY: the subuser could use the permissions from any network
-        message = "An API key that is limited to networks cannot give access to a server."
-        change.problems.add(ErrorCode.NOT_ALLOWED, message)
-    share = None if viewer.verdict(change.rule) is Verdict.ALLOWED else await viewer.share(server_id)
-    for latest, message in (
-        (None if share is None else share["until"], "until must not be later than the end of your own membership."),
-        (None if bounds is None else bounds.expires_at, "until must not be later than the expiry of the API key."),
-    ):
-        if latest is not None and (until is None or until > latest) and not change.problems.has("until"):
-            change.problems.add(ErrorCode.NOT_ALLOWED, message, "until")
-
-
-def _granted(change: Write, requested: list[Permission], held: frozenset[str]) -> list[str]:
-    """Return the permissions to grant, in order and each once; add a problem for each that the caller cannot grant."""
-    if change.problems.has("permissions"):
-        return []
-    for position, name in enumerate(requested):
-        field = ("permissions", str(position))
-        if name not in SERVER:
-            change.problems.add(ErrorCode.INVALID, f"{name} is not a server permission.", *field)
-        elif name not in held and name != ALWAYS:
-            change.problems.add(ErrorCode.NOT_ALLOWED, f"You do not have {name} on this server.", *field)
-    return sorted({*(str(name) for name in requested), ALWAYS})
 
 
 async def _create_user(info: Info, change: Write, email: str) -> Any:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     by_id="subusers_by_id",
     owner=("user_id",),
     server="server_id",
-    audit_names={"replaced": "permissions"},
+    audit_names={"preset": "permissions", "replaced": "permissions"},
 )
 class Subuser(Row, Node):
     """A row of `subusers`."""

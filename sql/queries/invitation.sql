@@ -18,6 +18,12 @@ RETURNING invitations.user_id;
 -- Delete a user that has been locked, if nothing was done with the account in the meantime
 DELETE FROM users WHERE users.id = :id AND is_unclaimed(users.id) RETURNING users.id;
 
+-- name: is_only_invited :value
+-- Whether a user was created for an invitation, and has done nothing with the account
+SELECT EXISTS(
+  SELECT FROM invitations WHERE invitations.user_id = :user_id AND is_unclaimed(invitations.user_id)
+);
+
 -- name: lock_unclaimed_user :one User
 -- A user whose invitation has expired, and who has done nothing with the account, locked until the transaction ends
 SELECT users.* FROM invitations

@@ -6,6 +6,9 @@ SELECT roles.id AS key, 'Role' AS type FROM roles WHERE roles.id = ANY(CAST(:key
 UNION ALL
 SELECT plans.id AS key, 'Plan' AS type FROM plans WHERE plans.id = ANY(CAST(:keys AS uuid[]))
 UNION ALL
+SELECT permission_presets.id AS key, 'PermissionPreset' AS type FROM permission_presets
+WHERE permission_presets.id = ANY(CAST(:keys AS uuid[]))
+UNION ALL
 SELECT sessions.id AS key, 'Session' AS type FROM sessions WHERE sessions.id = ANY(CAST(:keys AS uuid[]))
 UNION ALL
 SELECT api_keys.id AS key, 'ApiKey' AS type FROM api_keys WHERE api_keys.id = ANY(CAST(:keys AS uuid[]))

@@ -54,3 +54,18 @@ LEFT JOIN subusers
 WHERE
   servers.id = ANY(CAST(:keys AS uuid[]))
   AND (servers.owner_id = CAST(:viewer AS uuid) OR subusers.id IS NOT NULL);
+
+-- name: transfer_server :one Server
+-- Give a server to another owner
+UPDATE servers SET owner_id = :owner_id WHERE servers.id = :id RETURNING servers.*;
+
+-- name: update_server :one Server
+-- Set the columns that `changes` names, to null too; the others keep their values
+UPDATE servers
+SET
+  name = changed.name,
+  external_id = changed.external_id
+FROM servers AS present
+CROSS JOIN LATERAL jsonb_populate_record(present, CAST(:changes AS jsonb)) AS changed
+WHERE servers.id = :id AND present.id = servers.id
+RETURNING servers.*;

@@ -18,6 +18,12 @@ RETURNING subusers.*;
 -- Delete a membership; the user stays
 DELETE FROM subusers WHERE subusers.id = :id RETURNING subusers.id;
 
+-- name: delete_subusers_by_user :many Subuser
+-- Delete the memberships that users have on a server, also expired ones
+DELETE FROM subusers
+WHERE subusers.server_id = :server_id AND subusers.user_id = ANY(CAST(:user_ids AS uuid[]))
+RETURNING subusers.*;
+
 -- name: is_subuser :value
 -- Whether a user has a membership in force on a server
 SELECT EXISTS(

@@ -54,6 +54,14 @@ SELECT
     ORDER BY subusers.id
   ) AS subusers;
 
+-- name: keep_user :one User
+-- One user, who cannot be deleted until the transaction ends, and what the user's role permits
+SELECT users.*, roles.permissions AS role_permissions
+FROM users
+INNER JOIN roles ON users.role_id = roles.id
+WHERE users.id = :id
+FOR KEY SHARE OF users;
+
 -- name: list_users :list User
 -- Users that match the search and the filter, with a column for each order; for the choice of its index see `pages`
 SELECT

@@ -23,6 +23,7 @@ from service.mutations import (
     email,
     feature,
     geo_rule,
+    many_users,
     passkey,
     password,
     password_reset,
@@ -71,7 +72,7 @@ QUERIES = (
 _SESSIONS = (session, two_factor_login, reauthentication, access_token, autologin)
 _CREDENTIALS = (*_SESSIONS, password, two_factor, passkey, api_key, ssh_key)
 _ACCOUNTS = (registration, email, password_reset, profile)
-MUTATIONS = (user, suspension, plan, role, feature, geo_rule, *_ACCOUNTS, *_CREDENTIALS, server, subuser)
+MUTATIONS = (user, many_users, suspension, plan, role, feature, geo_rule, *_ACCOUNTS, *_CREDENTIALS, server, subuser)
 # The orders of each list that has more than the order of its ids, so that their queries can be checked
 ORDERS = {"list_users": tuple(USER_ORDERS.values())}
 DESCRIPTION = """\
@@ -89,7 +90,8 @@ Lists that can grow are connections: `first` and `after` page forward, `last` an
 A mutation takes an `input` and returns a payload. The payload's `errors` are problems that the caller can fix, each
 with a code and the path of the field; then nothing was changed. If they are empty, the mutation was carried out, even
 if the caller may not read the object in the payload. All other errors are top-level errors with a code in
-`extensions.code`. Values that do not fit their type are listed in `extensions.problems`.
+`extensions.code`. Values that do not fit their type are listed in `extensions.problems`. A mutation on many users also
+has `results`, with the errors of each user.
 
 If the caller may not run one of the mutations of a document, none of them runs, and `data` is null. Mutations after a
 login are decided one by one.

@@ -36,6 +36,7 @@ BEYOND: dict[str, tuple[str, dict[str, Any]]] = {
     "createUser role": ("CreateUserInput", {"username": "carol", "roleName": "STAFF"}),
     "reauthenticate": ("ReauthenticateInput", {"password": PASSWORD}),
     "setPassword": ("SetPasswordInput", {"userId": "$bob", "password": NEW}),
+    "setRoles": ("SetRolesInput", {"ids": "$bob", "roleId": STAFF}),
     "updateApiKey": ("UpdateApiKeyInput", {"id": "$key", "expiresAt": None, "allowedIps": None}),
     "updateRole": ("UpdateRoleInput", {"id": "$role", "permissions": ["users.read"]}),
     "updateSubuser": ("UpdateSubuserInput", {"id": "$subuser", "permissions": ["control.console"]}),
@@ -54,6 +55,7 @@ OTHERS = {
     *("changePassword", "changePlan", "createPlan", "createServer", "deleteApiKey", "deletePlan", "deleteRole"),
     *("deleteServer", "deleteSshKey", "deleteSubuser", "deleteUser", "login", "logout", "logoutAll", "renameSshKey"),
     *("revokeSession", "suspendUser", "unsuspendUser", "updatePlan", "updateProfile", "updateSettings"),
+    *("changePlans", "deleteUsers", "suspendUsers", "unsuspendUsers"),
 }
 
 

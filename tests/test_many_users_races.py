@@ -135,6 +135,25 @@ async def test_a_plan_is_deleted_or_in_use(client: Client, root: Person) -> None
             assert set(codes) <= {"NOT_FOUND", "IN_USE"}
 
 
+async def test_a_plan_that_is_deleted_in_the_middle_is_reported_for_each_user(
+    client: Client, root: Person, database_url: str
+) -> None:
+    ids = await create_users(client, 2)
+    gold = await create_gold(client, root)
+    other, watching = await asyncio.gather(*(asyncpg.connect(database_url) for _ in range(2)))
+    async with asyncio.timeout(10):
+        transaction = other.transaction()
+        await transaction.start()
+        await other.execute("SELECT FROM users WHERE id = $1 FOR UPDATE", ids[0])
+        changing = asyncio.create_task(many(client, "changePlans", {"ids": ids, "planId": gold}, root))
+        await waiting(watching, 1)
+        await watching.execute("DELETE FROM plans WHERE id = $1", gold)
+        await transaction.rollback()
+        payload = await changing
+    await asyncio.gather(other.close(), watching.close())
+    assert outcomes(payload) == [("NOT_FOUND", "planId")] * 2
+
+
 @pytest.mark.parametrize("field", ["deleteUsers", "suspendUsers", "setRoles"])
 async def test_two_root_users_cannot_remove_each_other(client: Client, root: Person, field: str) -> None:
     other = await second_root(client, root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,7 +33,7 @@ class Request:
     """What the service records of an HTTP request.
 
     `secure` says whether it came by https. `country` is what a trusted proxy says of the client. `is_gone` returns
-    whether the client has closed the connection.
+    whether the client has closed the connection. `started` is when it came, by the monotonic clock.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Request:
     secure: bool = False
     is_gone: Callable[[], Awaitable[bool]] = _never
     country: str | None = None
+    started: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True, slots=True)

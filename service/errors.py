@@ -29,6 +29,9 @@ class ErrorCode(Enum):
     AGE_RESTRICTED = strawberry.enum_value("AGE_RESTRICTED", description="The person is not old enough")
     ALREADY_DONE = strawberry.enum_value("ALREADY_DONE", description="The object is already in the requested state")
     CONFLICT = strawberry.enum_value("CONFLICT", description="The request conflicts with another object")
+    EXPECTED_COUNT_MISMATCH = strawberry.enum_value(
+        "EXPECTED_COUNT_MISMATCH", description="Another number of users than the expected one matches"
+    )
     EXPIRED = strawberry.enum_value(
         "EXPIRED", description="The link or code was used, has expired, or is otherwise no longer valid"
     )
@@ -37,7 +40,9 @@ class ErrorCode(Enum):
     )
     INVALID = strawberry.enum_value("INVALID", description="The value has the wrong form")
     IN_USE = strawberry.enum_value("IN_USE", description="Another object depends on this one")
-    LIMIT_REACHED = strawberry.enum_value("LIMIT_REACHED", description="The largest allowed number already exists")
+    LIMIT_REACHED = strawberry.enum_value(
+        "LIMIT_REACHED", description="The largest number is reached: of objects, of changes in an hour, or of seconds"
+    )
     NOT_ALLOWED = strawberry.enum_value(
         "NOT_ALLOWED", description="The caller may not do this to this object, or with this value"
     )

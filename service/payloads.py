@@ -63,9 +63,10 @@ class Payload(Open):
     )
 
 
-def result(description: str) -> Any:
-    """Declare a field of a payload; it is null if there are errors."""
-    return strawberry.field(description=description, default=None)
+def result(description: str, *, items: int | None = None) -> Any:
+    """Declare a field of a payload; it is null if there are errors. A list has at most `items` for the cost limits."""
+    metadata = {} if items is None else {WEIGHT: Weight(items=items)}
+    return strawberry.field(description=description, default=None, metadata=metadata)
 
 
 def _description(function: Callable[..., Any], access: Access | Public) -> str:
@@ -102,6 +103,7 @@ def mutation(
     idempotent: str | None = None,
     signs_in: bool = False,
     sensitive: bool = False,
+    weight: Weight | None = None,
 ) -> Callable[[Callable[..., Awaitable[Payload]]], StrawberryField]:
     """Declare a field of Mutation: a function of `(info, input)` or `(info)` that returns its payload.
 
@@ -110,6 +112,7 @@ def mutation(
     that changes data raises all of them (see `write`). `idempotent` is the payload's field that a repeated request with
     the same `idempotencyKey` returns. `signs_in` says that later mutations of the document may have another caller.
     `sensitive` requires of a session that its user has proved a short time ago who they are, and is not another person.
+    `weight` is for the cost limits, where one field stands for many writes.
     """
 
     def declare(function: Callable[..., Awaitable[Payload]]) -> StrawberryField:
@@ -123,7 +126,7 @@ def mutation(
             _resolvable(run, function, nullable=True),
             description=_description(function, access) + (RECENT if sensitive else ""),
             directives=[access],
-            metadata={ROOT: Root(call, signs_in)},
+            metadata={ROOT: Root(call, signs_in)} | ({} if weight is None else {WEIGHT: weight}),
         )
         for argument in field.arguments:
             argument.description = f"Input of {to_camel_case(function.__name__)}"

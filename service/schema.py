@@ -23,6 +23,7 @@ from service.mutations import (
     email,
     feature,
     geo_rule,
+    many_users,
     passkey,
     password,
     password_reset,
@@ -76,6 +77,7 @@ _CREDENTIALS = (*_SESSIONS, password, two_factor, passkey, api_key, ssh_key)
 _ACCOUNTS = (registration, email, password_reset, profile)
 MUTATIONS = (
     user,
+    many_users,
     suspension,
     plan,
     role,
@@ -104,7 +106,8 @@ Lists that can grow are connections: `first` and `after` page forward, `last` an
 A mutation takes an `input` and returns a payload. The payload's `errors` are problems that the caller can fix, each
 with a code and the path of the field; then nothing was changed. If they are empty, the mutation was carried out, even
 if the caller may not read the object in the payload. All other errors are top-level errors with a code in
-`extensions.code`. Values that do not fit their type are listed in `extensions.problems`.
+`extensions.code`. Values that do not fit their type are listed in `extensions.problems`. A mutation on many users also
+has `results`, with the errors of each user.
 
 If the caller may not run one of the mutations of a document, none of them runs, and `data` is null. Mutations after a
 login are decided one by one.

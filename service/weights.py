@@ -31,3 +31,5 @@ COUNT: Final = Weight(8)
 # Matches are found by trigrams and sorted; skipped rows are read one by one
 SEARCH: Final = 16
 OFFSET: Final = 16
+# A mutation on many users is as many transactions, each of about six round trips, so that a request may have two
+MANY_USERS: Final = Weight(200)

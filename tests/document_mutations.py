@@ -40,6 +40,8 @@ def _rejections(known: Known, random: Random) -> dict[str, list[dict[str, Any]]]
         return random.choice([*known.ids.get(kind, ())] or [MISSING_ID])
 
     missing = {"id": MISSING_ID}
+    missing_user = {"ids": [MISSING_ID, MISSING_ID], "filter": None, "search": None}
+    unnamed = {"ids": None, "filter": None, "search": None}
     return {
         "createUser": [{"username": "x"}, {"username": "alice"}, {"username": TOO_LONG}, NO_ADDRESS],
         "updateUser": [
@@ -51,6 +53,27 @@ def _rejections(known: Known, random: Random) -> dict[str, list[dict[str, Any]]]
         "deleteUser": [missing],
         "suspendUser": [missing, {"id": one("User"), "until": PAST}, {"id": one("User"), "reason": "x" * 1025}],
         "unsuspendUser": [missing],
+        "suspendUsers": [
+            missing_user,
+            unnamed,
+            {"until": PAST},
+            {"reason": "x" * 1025},
+            {"ids": [one("User")], "filter": {}},
+        ],
+        "unsuspendUsers": [missing_user, unnamed, {"filter": {}, "expectedCount": None}, {"expectedCount": -1}],
+        "deleteUsers": [missing_user, unnamed, {"filter": {"hasPlan": True}, "expectedCount": 4096}],
+        "changePlans": [
+            missing_user,
+            unnamed,
+            {"planId": MISSING_ID, "planName": None},
+            {"planId": None, "planName": None},
+        ],
+        "setRoles": [
+            missing_user,
+            unnamed,
+            {"roleId": None, "roleName": None, "isAdmin": None},
+            {"roleName": TOO_LONG},
+        ],
         "changePlan": [{"userId": MISSING_ID}, {"userId": one("User"), "planId": MISSING_ID, "planName": None}],
         "createPlan": [{"name": TOO_LONG}, {"name": "small"}, {"name": ""}],
         "updatePlan": [missing, {"id": one("Plan"), "name": TOO_LONG}, {"id": one("Plan"), "name": None}],

@@ -38,6 +38,7 @@ BEYOND: dict[str, tuple[str, dict[str, Any]]] = {
     "reauthenticate": ("ReauthenticateInput", {"password": PASSWORD}),
     "setPassword": ("SetPasswordInput", {"userId": "$bob", "password": NEW}),
     "transferServer": ("TransferServerInput", {"id": "$server", "ownerId": "$bob"}),
+    "setRoles": ("SetRolesInput", {"ids": "$bob", "roleId": STAFF}),
     "updateApiKey": ("UpdateApiKeyInput", {"id": "$key", "expiresAt": None, "allowedIps": None}),
     "updatePermissionPreset": ("UpdatePermissionPresetInput", {"id": "$preset", "permissions": ["control.console"]}),
     "updateRole": ("UpdateRoleInput", {"id": "$role", "permissions": ["users.read"]}),
@@ -58,6 +59,7 @@ OTHERS = {
     *("deleteServer", "deleteSshKey", "deleteSubuser", "deleteUser", "login", "logout", "logoutAll", "renameSshKey"),
     *("revokeSession", "suspendUser", "unsuspendUser", "updatePlan", "updateProfile", "updateSettings"),
     *("deletePermissionPreset", "updateServer"),
+    *("changePlans", "deleteUsers", "suspendUsers", "unsuspendUsers"),
 }
 
 

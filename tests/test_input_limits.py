@@ -13,7 +13,12 @@ from tests.sdl import SDL, harmless, limit_of
 
 assert SDL.mutation_type is not None
 MUTATIONS = SDL.mutation_type.fields
-ITEMS = {"Permission": "file.read", "CIDR": "192.0.2.0/24"}
+ITEMS = {
+    "Permission": "file.read",
+    "CIDR": "192.0.2.0/24",
+    "ID": "00000000-0000-7000-8000-00000000ffff",
+    "Tier": "FREE",
+}
 
 
 def too_long(input_type: GraphQLInputObjectType, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:

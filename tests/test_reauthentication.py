@@ -28,6 +28,7 @@ SENSITIVE: dict[str, dict[str, Any]] = {
     "deleteApiKey": {"id": "$key"},
     "deleteSshKey": {"id": "$ssh"},
     "deleteUser": {"id": "$bob"},
+    "deleteUsers": {"ids": "$bob"},
     "renameSshKey": {"id": "$ssh", "name": "new"},
     "rotateApiKey": {"id": "$key"},
     "setPassword": {"userId": "$bob", "password": NEW},

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from graphql import OperationDefinitionNode, is_list_type, is_object_type, parse
+from graphql import OperationDefinitionNode, get_nullable_type, is_list_type, is_object_type, parse
 
 from service.compiler.kinds import KIND, ROOT, PageOf, Related
 from service.operations.cost import measure
@@ -87,7 +87,7 @@ def test_every_field_that_reads_declares_its_weight() -> None:
             if isinstance(declared, Weight):
                 lists += [f"{each.name}.{name}.{argument}" for argument in declared.arguments if argument in field.args]
                 assert declared.arguments.keys() <= field.args.keys()
-                assert declared.items is None or is_list_type(getattr(field.type, "of_type", field.type))
+                assert declared.items is None or is_list_type(get_nullable_type(field.type))
     assert missing == []
     assert lists == ["Query.users.search", "Query.users.offset", "Query.servers.search"]
 

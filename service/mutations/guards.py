@@ -11,12 +11,14 @@ from service.access.authenticate import SUSPENDED
 from service.access.authorize import require_recent, require_self
 from service.context import Info
 from service.database.constraints import CONSTRAINTS
-from service.errors import ApiError, ApiErrorCode, ErrorCode, MutationRejected, reject
+from service.errors import ApiError, ApiErrorCode, ErrorCode, MutationRejected, Problems, reject
 from service.inputs import UNSET
 from service.one_time import Purpose, consume_token
 from service.types.role import ADMIN_ROLE, ROOT_ROLE, USER_ROLE
 from service.types.user import is_suspended
 from service.write import Write
+
+PLAN_MISSING = "This plan does not exist."
 
 
 async def require_other_root(change: Write, user: Any, *field: str) -> None:
@@ -166,13 +168,18 @@ async def requested_plan(change: Write, plan_id: str | None, plan_name: str | No
 
     What is wrong is added to the problems.
     """
+    return await find_plan(change.run, change.problems, plan_id, plan_name)
+
+
+async def find_plan(run: Any, problems: Problems, plan_id: str | None, plan_name: str | None) -> Any:
+    """Return the plan as `requested_plan` does; `run` runs a statement, also outside a write."""
     if plan_id and plan_name:
-        change.problems.add(ErrorCode.INVALID, "Give only one of planId and planName.", "planName")
+        problems.add(ErrorCode.INVALID, "Give only one of planId and planName.", "planName")
         return None
     field = "planId" if plan_id else "planName"
-    if change.problems.has(field):
+    if problems.has(field):
         return None
-    plan = await change.run("plan_by_key", id=plan_id or None, name=plan_name or None)
+    plan = await run("plan_by_key", id=plan_id or None, name=plan_name or None)
     if plan is None:
-        change.problems.add(ErrorCode.NOT_FOUND, "This plan does not exist.", field)
+        problems.add(ErrorCode.NOT_FOUND, PLAN_MISSING, field)
     return plan

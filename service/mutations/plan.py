@@ -11,7 +11,7 @@ from service.access.rules import Access
 from service.context import Info
 from service.errors import ErrorCode, reject
 from service.inputs import DESCRIPTION, IDEMPOTENCY_KEY, NAME, UNSET, Text, changes, given, optional
-from service.mutations.guards import report_taken, requested_plan, require_values
+from service.mutations.guards import PLAN_MISSING, report_taken, requested_plan, require_values, require_version
 from service.payloads import Payload, mutation, result
 from service.types.payload import DeletePayload, UserPayload
 from service.types.plan import Plan, Tier
@@ -77,13 +77,7 @@ async def change_plan(info: Info, input: ChangePlanInput) -> UserPayload:
     """Change the plan of a user, and with it the tier."""
     if not input.plan_id and not input.plan_name and not info.problems:
         raise reject(ErrorCode.REQUIRED, "Give planId or planName.", "planId")
-    async with write(info, "user.plan") as change:
-        user = await change.lock("lock_user", input.user_id, "userId")
-        change.require_not_above(user, "userId")
-        plan = await requested_plan(change, input.plan_id or None, input.plan_name or None)
-        changed = await change.run("change_plan", id=user.id, plan_id=plan.id if plan else None)
-        change.updated(user, changed)
-    return UserPayload(user=changed)
+    return UserPayload(user=await give_plan(info, input.user_id, input))
 
 
 @mutation(Access(any="plans.create"), collects_problems=True, idempotent="plan")
@@ -132,6 +126,23 @@ async def delete_plan(info: Info, input: DeletePlanInput) -> DeletePayload:
         await change.run("delete_plan", id=plan.id)  # IN_USE by the foreign key of its users
         change.deleted(plan)
     return DeletePayload(deleted_id=input.id)
+
+
+async def give_plan(info: Info, user_id: str, value: Any, plan: Any = None, version: int | None = None) -> Any:
+    """Give a user, who must have the given version, the plan that an input names, and return the user as it is then.
+
+    `plan` is that plan if it is known already: the statement takes the tier that the plan has by then.
+    """
+    async with write(info, "user.plan") as change:
+        user = await change.lock("lock_user", user_id, "userId")
+        change.require_not_above(user, "userId")
+        require_version(user, version)
+        plan = plan or await requested_plan(change, value.plan_id or None, value.plan_name or None)
+        changed = await change.run("change_plan", id=user.id, plan_id=plan.id if plan else None)
+        if changed is None:
+            raise reject(ErrorCode.NOT_FOUND, PLAN_MISSING, "planId" if value.plan_id else "planName")
+        change.updated(user, changed)
+    return changed
 
 
 async def _clear_default(change: Write) -> dict[str, tuple[Any, Any]]:

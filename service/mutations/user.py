@@ -128,11 +128,16 @@ async def create_user(info: Info, input: CreateUserInput) -> UserPayload:
 @mutation(Access(any="users.update"), collects_problems=True)
 async def update_user(info: Info, input: UpdateUserInput) -> UserPayload:
     """Change a user who holds no permission that the caller does not hold."""
-    resources = info.context.resources
     require_session_for(info, input)
     password_hash = None
     if input.password:
         password_hash = await hash_for(info, input.id, input.password, changes(input))
+    return UserPayload(user=await update(info, input, password_hash))
+
+
+async def update(info: Info, input: UpdateUserInput, password_hash: str | None = None) -> Any:
+    """Change a user as the input says, and return the user as it is then."""
+    resources = info.context.resources
     async with write(info, "user.update") as change:
         user = await change.lock("lock_user", input.id)
         change.require_not_above(user)
@@ -152,15 +157,22 @@ async def update_user(info: Info, input: UpdateUserInput) -> UserPayload:
         if changed.email != user.email:
             await revoke_tokens(change.run, user.id, *BOUND_TO_ADDRESS, Purpose.EMAIL_UNDO)
         change.updated(user, changed, **extra)
-    return UserPayload(user=changed)
+    return changed
 
 
 @mutation(Access(any="users.delete"), sensitive=True)
 async def delete_user(info: Info, input: DeleteUserInput) -> DeleteUserPayload:
     """Delete a user with sessions, keys, and memberships. IN_USE while it owns servers, unless `cascade` is true."""
+    await delete(info, input.id, cascade=bool(input.cascade))
+    return DeleteUserPayload(deleted_id=input.id)
+
+
+async def delete(info: Info, user_id: str, *, cascade: bool, version: int | None = None) -> None:
+    """Delete a user, who must have the given version, with what `delete_user` names."""
     async with write(info, "user.delete") as change:
-        user = await lock_other_user(change, input.id, "You cannot delete your own account.")
-        if input.cascade:
+        user = await lock_other_user(change, user_id, "You cannot delete your own account.")
+        require_version(user, version)
+        if cascade:
             change.require_mutation("deleteServer", "cascade")
         dependents = await change.run("dependents_of_user", id=user.id)
         gone = {
@@ -170,13 +182,12 @@ async def delete_user(info: Info, input: DeleteUserInput) -> DeleteUserPayload:
             "passkeys": dependents["passkeys"],
             "memberships": dependents["memberships"],
         }
-        if input.cascade:
+        if cascade:
             gone["subusers"] = dependents["subusers"]
             gone["servers"] = [row["id"] for row in await change.run("delete_servers_by_owner", owner_id=user.id)]
         # Without cascade the foreign key of the servers rejects it, even in a race with createServer
         await change.run("delete_user", id=user.id)
         change.deleted(user, **{name: ids for name, ids in gone.items() if ids})
-    return DeleteUserPayload(deleted_id=input.id)
 
 
 async def _role_columns(change: Write, value: UpdateUserInput, user: Any) -> dict[str, Any]:

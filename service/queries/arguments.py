@@ -46,11 +46,6 @@ def search_text(search: str | None) -> str | None:
     return normalized(search) or None
 
 
-def either(name: str, value: bool | None) -> dict[str, bool | None]:
-    """Return the two optional filters of a list that stand for a boolean: `name` and `not_name`."""
-    return {name: value or None, f"not_{name}": None if value is None else not value or None}
-
-
 async def list_page(info: Info, statement: str, window: Window, filters: Mapping[str, Any]) -> Any:
     """Return a page of a list, with a count on demand."""
     database, bounds = info.context.resources.database, window.bounds

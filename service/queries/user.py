@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
@@ -15,17 +14,16 @@ from service.context import Info
 from service.credentials.ssh_keys import normalized_fingerprint
 from service.database.pages import Order
 from service.identifiers import email_problems
-from service.inputs import ExactText, Items, optional
+from service.inputs import ExactText, optional
 from service.nodes import wanted
 from service.pagination import Connection, Window
 from service.payloads import query
-from service.queries.arguments import After, Before, First, Last, checked, either, list_page, search_text
-from service.types.plan import Tier
+from service.queries.arguments import After, Before, First, Last, checked, list_page, search_text
 from service.types.user import User
+from service.user_filter import BY_CREATED_AT, UserFilter, list_filters
 from service.weights import LIST, OFFSET, SEARCH
 
 KEY = ExactText(limits.LOOKUP_KEY)
-VALUES = Items(limits.FILTER_VALUES)
 
 
 @strawberry.input(description="One exact key of a user", one_of=True)
@@ -63,29 +61,6 @@ LOOKUPS = {
 }
 
 
-@strawberry.input(description="Which users to list; every given field must match. A list matches any of its values")
-class UserFilter:
-    """Filter of `users`."""
-
-    ids: list[strawberry.ID] | None = optional("Users with these ids", VALUES)
-    tier: list[Tier] | None = optional("Users of these tiers", VALUES)
-    role_id: list[strawberry.ID] | None = optional("Users with these roles", VALUES)
-    plan_id: list[strawberry.ID] | None = optional("Users with these plans", VALUES)
-    has_plan: bool | None = optional("Users with a plan, or without")
-    suspended: bool | None = optional("Users whose suspension is in force, or who are not suspended")
-    two_factor_enabled: bool | None = optional("Users with a second factor, or without")
-    email_verified: bool | None = optional("Users with a confirmed email address, or without")
-    has_password: bool | None = optional("Users with a password, or without")
-    created_after: dt.datetime | None = optional("Users created after this time")
-    created_before: dt.datetime | None = optional("Users created before this time")
-    last_login_after: dt.datetime | None = optional("Users who signed in last after this time")
-    last_login_before: dt.datetime | None = optional("Users who signed in last before this time")
-
-
-LISTS = ("tier", "role_id", "plan_id")
-BOOLEANS = ("has_plan", "suspended", "two_factor_enabled", "email_verified", "has_password")
-
-
 @strawberry.enum(description="Order of the list of users")
 class UserOrder(Enum):
     """The value names an order of USER_ORDERS and its direction."""
@@ -102,7 +77,7 @@ class UserOrder(Enum):
 
 
 USER_ORDERS = {
-    "created_at": Order("by_created_at", "timestamptz"),
+    "created_at": BY_CREATED_AT,
     "email": Order("by_email"),
     "last_login_at": Order("by_last_login_at", "timestamptz"),
     "username": Order("by_username"),
@@ -161,16 +136,6 @@ async def users(  # noqa: PLR0917
     window = Window.of(
         name, first, after, last, before, offset=offset, order=USER_ORDERS[column], descending=direction == "desc"
     )
-    return await list_page(info, "list_users", window, _filters(filter, search))  # type: ignore[no-any-return]
-
-
-def _filters(given: UserFilter | None, search: str | None) -> dict[str, Any]:
-    found = checked(given or UserFilter(), "filter")
-    if "tier" in found:
-        found["tier"] = [tier.value for tier in found["tier"]]
-    for name in LISTS:
-        if len(found.get(name, ())) == 1:
-            [found[f"one_{name}"]] = found.pop(name)
-    for name in BOOLEANS:
-        found |= either(name, found.get(name))
-    return found | {"search": search_text(search)}
+    given = filter or UserFilter()
+    checked(given, "filter")
+    return await list_page(info, "list_users", window, list_filters(given, search_text(search)))  # type: ignore[no-any-return]

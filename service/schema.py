@@ -18,6 +18,7 @@ from service.graphql_core.executor import AccessExecutor
 from service.graphql_core.resolvers import resolver_of
 from service.mutations import (
     access_token,
+    account_deletion,
     api_key,
     autologin,
     email,
@@ -26,6 +27,7 @@ from service.mutations import (
     passkey,
     password,
     password_reset,
+    personal_data,
     plan,
     profile,
     reauthentication,
@@ -70,7 +72,7 @@ QUERIES = (
 )
 _SESSIONS = (session, two_factor_login, reauthentication, access_token, autologin)
 _CREDENTIALS = (*_SESSIONS, password, two_factor, passkey, api_key, ssh_key)
-_ACCOUNTS = (registration, email, password_reset, profile)
+_ACCOUNTS = (registration, email, password_reset, profile, personal_data, account_deletion)
 MUTATIONS = (user, suspension, plan, role, feature, geo_rule, *_ACCOUNTS, *_CREDENTIALS, server, subuser)
 # The orders of each list that has more than the order of its ids, so that their queries can be checked
 ORDERS = {"list_users": tuple(USER_ORDERS.values())}

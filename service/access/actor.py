@@ -44,8 +44,8 @@ ENROLMENT = Authority(account=frozenset({"account.two-factor", "sessions.delete"
 
 # What a user may do who has deleted the account: read it, undo the deletion, and sign out. SECURITY: without a second
 # factor that the role requires, the account is not readable, as before the deletion.
-LEAVING = Authority(account=frozenset({"account.delete", "account.read", "sessions.delete"}))
-LEAVING_WITHOUT_FACTOR = Authority(account=LEAVING.account - {"account.read"})
+LEAVING = Authority(account=frozenset({"account.delete", "account.read", "sessions.delete", "sessions.read"}))
+LEAVING_WITHOUT_FACTOR = Authority(account=LEAVING.account - {"account.read", "sessions.read"})
 
 
 def expand(role_permissions: Iterable[str]) -> frozenset[str]:

@@ -8,6 +8,7 @@ from service.clean_up import clean_up
 from tests.conftest import PASSWORD, Client, Person
 
 CANCEL = "mutation { cancelAccountDeletion { user { deletionScheduledAt } errors { code field } } }"
+DELETE = f'mutation {{ deleteMyAccount(input: {{password: "{PASSWORD}"}}) {{ errors {{ code }} }} }}'
 EXPORT = "mutation { exportMyData { document errors { code message } } }"
 # As text, every value of the database that a test may find
 EVERYTHING = "SELECT CAST(to_jsonb(t) AS text) AS row FROM {} AS t"
@@ -61,3 +62,11 @@ async def tables_with(client: Client, *markers: str) -> dict[str, list[str]]:
         for marker in markers
     }
     return {marker: tables for marker, tables in found.items() if tables}
+
+
+async def exported(client: Client, by: Person | str) -> dict[str, Any]:
+    """Return the document of exportMyData."""
+    payload = (await client.data(EXPORT, by=by))["exportMyData"]
+    assert payload["errors"] == []
+    document: dict[str, Any] = payload["document"]
+    return document

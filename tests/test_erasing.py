@@ -170,14 +170,14 @@ async def test_a_job_that_is_stopped_loses_nothing_and_goes_on(
     await deleted(client, alice)
     await make_due(client)
     before = await client.rows("SELECT CAST(to_jsonb(users) AS text) FROM users WHERE id = $1", alice.id)
-    run, stopped = Transaction.run, []
+    run = Transaction.run
+    stopped: list[str] = []
 
     async def run_until(self: Transaction, name: str, /, **parameters: Any) -> Any:
         result = await run(self, name, **parameters)
         if name == stop and not stopped:
-            [row] = await self.connection.fetch("SELECT pg_backend_pid() AS pid")
-            await client.rows("SELECT pg_terminate_backend($1)", row["pid"])
             stopped.append(name)
+            await self.connection.fetch("SELECT pg_terminate_backend(pg_backend_pid())")
         return result
 
     monkeypatch.setattr(Transaction, "run", run_until)
@@ -204,7 +204,7 @@ async def test_a_service_that_starts_with_due_accounts_erases_them(
 ) -> None:
     await deleted(client, alice)
     await make_due(client)
-    monkeypatch.setattr(module.random, "uniform", lambda _low, _high: 0.0)
+    monkeypatch.setattr("random.uniform", lambda _low, _high: 0.0)
     async with opened_client(client.resources.settings, database_url) as other, asyncio.timeout(20):
         for _ in range(400):
             if not await exists(other, alice):

@@ -71,7 +71,10 @@ _SOME = Limit(30, wait=10, longest=900, period=HOUR)
 _FEW = Limit(10, wait=60, longest=HOUR, period=HOUR)
 _MAILS = Limit(5, wait=300, longest=HOUR, period=HOUR)
 
+_EXPORTS = Limit(3, wait=HOUR, longest=8 * HOUR, period=DAY)
+
 EMAIL = Operation("email", pair=_MAILS, client=_FEW, account=_MAILS)
+EXPORT = Operation("export", pair=_EXPORTS, client=_MANY, account=_EXPORTS)
 LOGIN = Operation("login", pair=_GUESSES, client=_MANY, account=_GUESSES_FROM_ALL)
 PASSWORD = Operation("password", pair=_GUESSES, client=_MANY, account=_GUESSES_FROM_ALL)
 REGISTER = Operation("register", pair=_MAILS, client=_FEW, account=_MAILS)

@@ -14,7 +14,10 @@ from functools import partial
 import structlog
 
 from service.access.actor import system_actor
+from service.credentials.encryption import Encryption
 from service.database.connection import Database
+from service.inputs import camel_case
+from service.retired_usernames import retire_username
 from service.write import Write, write_as
 
 PERIOD_SECONDS = 600
@@ -22,6 +25,7 @@ MOST = 1_000  # rows of a step, for some milliseconds
 PAUSE_SECONDS = 0.05  # between steps, for the requests
 LOCK = 0x636C65616E  # "clean"; all processes use the same number
 ACTOR = "job:clean-up"
+GRACE_DAYS = 14
 log = structlog.get_logger("roster.clean_up")
 
 
@@ -45,6 +49,7 @@ STEPS = (
     Step("delete_old_attempts", "attempts"),
     Step("delete_old_mails", "mails"),
     Step("delete_claimed_invitations", "invitations"),
+    Step("delete_expired_retired_usernames", "retiredUsernames"),
 )
 
 
@@ -52,12 +57,14 @@ class OtherWorkerError(Exception):
     """Another worker runs the clean-up."""
 
 
-async def clean_up_regularly(database: Database, audit_retention_months: int | None) -> None:
+async def clean_up_regularly(
+    database: Database, audit_retention_months: int | None, deletion_grace_days: int, encryption: Encryption
+) -> None:
     """Clean up every ten minutes; workers start at different moments."""
     await asyncio.sleep(random.uniform(1, PERIOD_SECONDS))  # noqa: S311  (not a secret)
     while True:
         try:
-            await clean_up(database, audit_retention_months)
+            await clean_up(database, audit_retention_months, deletion_grace_days, encryption)
         except OtherWorkerError:
             pass
         except Exception as error:  # the next round tries again
@@ -65,16 +72,26 @@ async def clean_up_regularly(database: Database, audit_retention_months: int | N
         await asyncio.sleep(PERIOD_SECONDS)
 
 
-async def clean_up(database: Database, audit_retention_months: int | None = None) -> None:
+async def clean_up(
+    database: Database,
+    audit_retention_months: int | None = None,
+    deletion_grace_days: int = GRACE_DAYS,
+    encryption: Encryption | None = None,
+) -> None:
     """Delete what is no longer valid; events only if they are kept for a number of months.
+
+    Erase the users who have deleted their account, if the time to undo it is over, and the personal data of deleted
+    users in the audit log. `encryption` has the key for the hashes of their usernames.
 
     Raise OtherWorkerError if another worker does it. Whatever else a step raises, the others run first.
     """
     errors: list[Exception] = []
     for work in (
         partial(_delete_unclaimed_users, database),
+        partial(_erase_users, database, encryption),
         *(partial(_repeat, database, step) for step in STEPS),
         partial(_delete_audit_events, database, audit_retention_months),
+        partial(_erase_events, database, deletion_grace_days),
     ):
         try:
             await asyncio.create_task(work())  # a transaction belongs to its task, also if it fails
@@ -116,6 +133,68 @@ async def _delete_unclaimed_user(change: Write) -> bool:
             return True
     change.unchanged()
     return False
+
+
+async def _erase_users(database: Database, encryption: Encryption | None) -> None:
+    """Erase the users whose time to undo the deletion of their account is over, each with an event.
+
+    One that cannot be erased does not keep the others from it; its error is raised at the end.
+    """
+    skipped: list[str] = []
+    errors: list[Exception] = []
+    while True:
+        found: list[str] = []
+        try:
+            # A transaction belongs to its task, also if it fails
+            await asyncio.create_task(_erase_user(database, encryption, skipped, found))
+        except OtherWorkerError:
+            raise
+        except Exception as error:
+            if not found:
+                raise
+            skipped += found
+            errors.append(error)
+        if not found:
+            break
+        await asyncio.sleep(PAUSE_SECONDS)
+    if errors:
+        raise errors[0]
+
+
+async def _erase_user(database: Database, encryption: Encryption | None, skipped: list[str], found: list[str]) -> None:
+    """Erase one user, and add the id to `found`; nothing is added if there is none."""
+    async with write_as(system_actor(ACTOR), database, "user.erase") as change:
+        await _require_lock(change)
+        # SECURITY: the row is locked, so that of this and cancelAccountDeletion exactly one happens
+        user = await change.run("lock_leaving_user", skipped=skipped)
+        if user is None:
+            change.unchanged()
+            return
+        found.append(user.id)
+        dependents = await change.run("dependents_of_user", id=user.id)
+        if await change.run("delete_leaving_user", id=user.id) is None:
+            change.unchanged()
+            return
+        if encryption is not None:
+            await retire_username(change.run, encryption, user.username)
+        names = ("api_keys", "memberships", "passkeys", "sessions", "ssh_keys")
+        change.erased(user, **{camel_case(name): dependents[name] for name in names})
+
+
+async def _erase_events(database: Database, grace_days: int) -> None:
+    """Erase the personal data of deleted users from their events, some at a time.
+
+    The progress is stored with each step, so that a job that is stopped continues there.
+    """
+    erasing = True
+    while erasing:
+        async with write_as(system_actor(ACTOR), database, "service.clean-up") as change:
+            await _require_lock(change)
+            erasure = await change.run("lock_erasure", days=grace_days)
+            erasing = erasure is not None
+            events = await change.run("apply_erasure", user_id=erasure["user_id"], most=MOST) if erasing else 0
+            change.removed(erasedEvents=events)
+        await asyncio.sleep(PAUSE_SECONDS)
 
 
 async def _delete_audit_events(database: Database, months: int | None) -> None:

@@ -49,6 +49,10 @@ class Description:
         """Describe a deleted object. `extra` adds names with their old values."""
         self._describe(row, deleted(row) | {name: {"old": value, "new": None} for name, value in extra.items()})
 
+    def erased(self, row: Any, **extra: Any) -> None:
+        """Describe a deleted object without its values, which are personal. `extra` are names with old values."""
+        self._describe(row, {name: {"old": value, "new": None} for name, value in extra.items()})
+
     def removed(self, **counts: int) -> None:
         """Describe a clean-up by the numbers of what it removed; without any there is no event."""
         self._describe(None, {name: {"old": count, "new": 0} for name, count in counts.items() if count})

@@ -64,6 +64,7 @@ class ApiErrorCode(Enum):
     """Codes of top-level errors, in `extensions.code`."""
 
     BAD_USER_INPUT = "BAD_USER_INPUT"
+    DELETION_SCHEDULED = "DELETION_SCHEDULED"
     FEATURE_DISABLED = "FEATURE_DISABLED"
     FORBIDDEN = "FORBIDDEN"
     GEO_BLOCKED = "GEO_BLOCKED"

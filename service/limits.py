@@ -52,6 +52,9 @@ ACCOUNTS_PER_DAY: Final = 20  # by createSubuser, for callers who may not create
 LIST_ITEMS: Final = 1_000  # of any list in the variables
 REQUEST_ITEMS: Final = 10_000  # of all lists in the variables of an operation
 
+RETIRED_USERNAME_DAYS: Final = 180  # until people can choose the username of a deleted user
+PERSONAL_DATA_ROWS: Final = 1_000  # of each kind in the document of exportMyData
+
 # Pages
 PAGE_SIZE: Final = 100
 DEFAULT_PAGE_SIZE: Final = 20

@@ -91,7 +91,9 @@ async def opened(settings: Settings, url: str) -> AsyncIterator[Resources]:
         countries,
         WriteLimits(settings.writes_per_hour),
     )
-    cleaner = asyncio.create_task(clean_up_regularly(database, settings.audit_retention_months))
+    cleaner = asyncio.create_task(
+        clean_up_regularly(database, settings.audit_retention_months, settings.deletion_grace_days, encryption)
+    )
     sender = mail_sender(resources)
     if sender is not None:
         sender.start()

@@ -18,6 +18,7 @@ from service.graphql_core.executor import AccessExecutor
 from service.graphql_core.resolvers import resolver_of
 from service.mutations import (
     access_token,
+    account_deletion,
     api_key,
     autologin,
     email,
@@ -27,6 +28,7 @@ from service.mutations import (
     passkey,
     password,
     password_reset,
+    personal_data,
     permission_preset,
     plan,
     profile,
@@ -74,7 +76,7 @@ QUERIES = (
 )
 _SESSIONS = (session, two_factor_login, reauthentication, access_token, autologin)
 _CREDENTIALS = (*_SESSIONS, password, two_factor, passkey, api_key, ssh_key)
-_ACCOUNTS = (registration, email, password_reset, profile)
+_ACCOUNTS = (registration, email, password_reset, profile, personal_data, account_deletion)
 MUTATIONS = (
     user,
     many_users,

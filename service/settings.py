@@ -74,6 +74,15 @@ class Settings(BaseSettings):
         PostgresqlUrl | None,
         Field(description="PostgreSQL 15 or newer, several servers as host1:5432,host2:5432; default: an embedded one"),
     ] = None
+    deletion_grace_days: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=365,
+            description="Days in which people can undo the deletion of their account; so long the audit log keeps the "
+            "personal data of users that administrators have deleted",
+        ),
+    ] = 14
     encryption_keys: Annotated[
         SecretStr | None,
         Field(

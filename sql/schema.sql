@@ -54,6 +54,14 @@ CREATE TABLE credentials (
   CONSTRAINT credentials_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 ) WITH (fillfactor=85);
 
+CREATE TABLE erasures (
+  user_id uuid NOT NULL,
+  deleted_at timestamp with time zone NOT NULL DEFAULT now(),
+  due boolean NOT NULL,
+  last_event_id uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000'::uuid,
+  CONSTRAINT erasures_pkey PRIMARY KEY (user_id)
+);
+
 CREATE TABLE features (
   name text NOT NULL,
   enabled boolean NOT NULL,
@@ -179,6 +187,12 @@ CREATE TABLE registrations (
   created_at timestamp with time zone NOT NULL DEFAULT now(),
   expires_at timestamp with time zone NOT NULL,
   CONSTRAINT registrations_pkey PRIMARY KEY (hash)
+);
+
+CREATE TABLE retired_usernames (
+  hash bytea NOT NULL,
+  expires_at timestamp with time zone NOT NULL,
+  CONSTRAINT retired_usernames_pkey PRIMARY KEY (hash)
 );
 
 CREATE TABLE roles (
@@ -309,6 +323,7 @@ CREATE TABLE users (
   updated_at timestamp with time zone NOT NULL DEFAULT now(),
   search_text text NOT NULL,
   pending_email text,
+  deletion_scheduled_at timestamp with time zone,
   CONSTRAINT users_billing_address_object CHECK ((jsonb_typeof(billing_address) = 'object'::text)),
   CONSTRAINT users_display_name_length CHECK (((char_length(display_name) >= 1) AND (char_length(display_name) <= 255))),
   CONSTRAINT users_email_length CHECK (((char_length(email) >= 3) AND (char_length(email) <= 254))),
@@ -344,15 +359,21 @@ CREATE INDEX audit_events_actor_id_idx ON audit_events USING btree (actor_id, id
 
 CREATE INDEX audit_events_event_idx ON audit_events USING btree (event, id);
 
+CREATE INDEX audit_events_impersonator_id_idx ON audit_events USING btree (impersonator_id, id) WHERE (impersonator_id IS NOT NULL);
+
 CREATE INDEX audit_events_owner_id_idx ON audit_events USING btree (owner_id, id);
 
 CREATE INDEX audit_events_target_id_idx ON audit_events USING btree (target_id, id);
+
+CREATE INDEX erasures_deleted_at_idx ON erasures USING btree (deleted_at);
 
 CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (created_at);
 
 CREATE INDEX invitations_expires_at_idx ON invitations USING btree (expires_at);
 
 CREATE INDEX mails_done_at_idx ON mails USING btree (COALESCE(sent_at, failed_at, created_at));
+
+CREATE INDEX mails_folded_recipient_idx ON mails USING btree (fold(recipient));
 
 CREATE INDEX mails_next_try_at_idx ON mails USING btree (next_try_at) WHERE ((sent_at IS NULL) AND (failed_at IS NULL));
 
@@ -379,6 +400,8 @@ CREATE UNIQUE INDEX plans_name_key ON plans USING btree (fold(name));
 CREATE INDEX registrations_email_idx ON registrations USING btree (fold(email));
 
 CREATE INDEX registrations_expires_at_idx ON registrations USING btree (expires_at);
+
+CREATE INDEX retired_usernames_expires_at_idx ON retired_usernames USING btree (expires_at);
 
 CREATE UNIQUE INDEX roles_name_key ON roles USING btree (fold(name));
 
@@ -413,6 +436,8 @@ CREATE INDEX subusers_server_id_idx ON subusers USING btree (server_id, id);
 CREATE INDEX subusers_user_id_idx ON subusers USING btree (user_id, id);
 
 CREATE INDEX users_created_at_idx ON users USING btree (created_at, id);
+
+CREATE INDEX users_deletion_scheduled_at_idx ON users USING btree (deletion_scheduled_at) WHERE (deletion_scheduled_at IS NOT NULL);
 
 CREATE INDEX users_email_idx ON users USING btree (COALESCE(fold(email), ''::text), id);
 
@@ -462,7 +487,8 @@ CREATE VIEW actors AS
         CASE
             WHEN (sessions.impersonator_id IS NOT NULL) THEN impersonation(sessions.impersonator_id, sessions.impersonator_session_id, sessions.impersonator_api_key_id)
             ELSE NULL::jsonb
-        END AS actor_impersonation
+        END AS actor_impersonation,
+    (users.deletion_scheduled_at IS NOT NULL) AS actor_leaving
    FROM (((session_tokens
      JOIN sessions ON ((session_tokens.session_id = sessions.id)))
      JOIN users ON ((sessions.user_id = users.id)))
@@ -484,7 +510,8 @@ UNION ALL
     NULL::timestamp with time zone AS actor_authenticated_at,
     NULL::uuid AS actor_impersonator_id,
     (roles.require_two_factor AND (NOT users.two_factor_enabled)) AS actor_two_factor_missing,
-    NULL::jsonb AS actor_impersonation
+    NULL::jsonb AS actor_impersonation,
+    (users.deletion_scheduled_at IS NOT NULL) AS actor_leaving
    FROM (((api_key_secrets
      JOIN api_keys ON ((api_key_secrets.api_key_id = api_keys.id)))
      JOIN users ON ((api_keys.user_id = users.id)))
@@ -577,11 +604,100 @@ BEGIN
 END
 $function$;
 
+CREATE OR REPLACE FUNCTION erase_audit_events(person uuid, most integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ STRICT
+AS $function$
+DECLARE
+  after_id uuid;
+  last_id uuid;
+  found_events integer;
+BEGIN
+  SELECT erasures.last_event_id INTO after_id FROM erasures WHERE erasures.user_id = person FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'no erasure of this user is due' USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  IF EXISTS (SELECT FROM users WHERE users.id = person) THEN -- restored with the same id
+    DELETE FROM erasures WHERE erasures.user_id = person;
+    RETURN 0;
+  END IF;
+  WITH found AS MATERIALIZED (
+    SELECT linked.id FROM (
+      (SELECT id FROM audit_events WHERE actor_id = person AND id > after_id ORDER BY id LIMIT most)
+      UNION
+      (SELECT id FROM audit_events WHERE owner_id = person AND id > after_id ORDER BY id LIMIT most)
+      UNION
+      (SELECT id FROM audit_events WHERE target_id = person AND id > after_id ORDER BY id LIMIT most)
+      UNION
+      (SELECT id FROM audit_events WHERE impersonator_id = person AND id > after_id ORDER BY id LIMIT most)
+    ) AS linked
+    ORDER BY linked.id
+    LIMIT most
+  ),
+
+  erased AS (
+    UPDATE audit_events AS event
+    SET
+      changes = CASE
+        WHEN person IN (event.owner_id, event.target_id) THEN erased_changes(event.changes)
+        ELSE event.changes
+      END,
+      ip = CASE WHEN NOT found.caused THEN event.ip END,
+      request_id = CASE WHEN NOT found.caused THEN event.request_id END
+    FROM (
+      SELECT known.id, is_caused_by(known.actor_id, known.impersonator_id, known.owner_id, known.target_id, person)
+        AS caused
+      FROM audit_events AS known
+      INNER JOIN found ON known.id = found.id
+    ) AS found
+    WHERE event.id = found.id
+  )
+
+  SELECT count(*), (SELECT latest.id FROM found AS latest ORDER BY latest.id DESC LIMIT 1)
+  INTO found_events, last_id FROM found;
+  IF found_events < most THEN
+    DELETE FROM erasures WHERE erasures.user_id = person;
+  ELSE
+    UPDATE erasures SET last_event_id = last_id WHERE erasures.user_id = person;
+  END IF;
+  RETURN found_events;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION erased_changes(given jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN COALESCE((SELECT jsonb_object_agg(changed.name, CASE WHEN (changed.name = ANY (ARRAY['apiKeys'::text, 'impersonatorId'::text, 'memberships'::text, 'ownerId'::text, 'passkeys'::text, 'permissions'::text, 'planId'::text, 'roleId'::text, 'serverId'::text, 'servers'::text, 'sessions'::text, 'sshKeys'::text, 'subusers'::text, 'suspendedBy'::text, 'tier'::text, 'userId'::text])) THEN changed.value ELSE jsonb_build_object('old', erased_value((changed.value -> 'old'::text)), 'new', erased_value((changed.value -> 'new'::text))) END) AS jsonb_object_agg FROM jsonb_each(erased_changes.given) changed(name, value)), '{}'::jsonb);
+
+CREATE OR REPLACE FUNCTION erased_value(value jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN ((COALESCE(jsonb_typeof(value), 'null'::text) = ANY (ARRAY['boolean'::text, 'null'::text])) OR (value = '"[redacted]"'::jsonb)) THEN value ELSE '"[erased]"'::jsonb END;
+
 CREATE OR REPLACE FUNCTION fold(value text)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN translate(lower((replace(NORMALIZE(value, NFKC), 'İ'::text, 'i̇'::text) COLLATE roster)), 'ς'::text, 'σ'::text);
+
+CREATE OR REPLACE FUNCTION forget_user()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  DELETE FROM idempotency_keys WHERE idempotency_keys.actor_id = OLD.id;
+  DELETE FROM mails WHERE fold(mails.recipient) = fold(OLD.email);
+  DELETE FROM registrations WHERE fold(registrations.email) = fold(OLD.email);
+  DELETE FROM one_time_tokens
+  WHERE one_time_tokens.user_id IS NULL AND fold(one_time_tokens.data ->> 'email') = fold(OLD.email);
+  INSERT INTO erasures (user_id, due) VALUES (OLD.id, coalesce(OLD.deletion_scheduled_at <= now(), FALSE))
+  ON CONFLICT (user_id) DO UPDATE SET deleted_at = now(), due = excluded.due, last_event_id = DEFAULT;
+  RETURN NULL;
+END
+$function$;
 
 CREATE OR REPLACE FUNCTION impersonation(impersonator uuid, by_session uuid, by_api_key uuid)
  RETURNS jsonb
@@ -604,6 +720,7 @@ BEGIN
     WHERE
       users.id = impersonator
       AND NOT is_suspended(users.suspended_at, users.suspended_until)
+      AND users.deletion_scheduled_at IS NULL
       AND (users.two_factor_enabled OR NOT roles.require_two_factor)
       AND CASE
         WHEN by_api_key IS NULL THEN is_live(sessions.ended_at, sessions.expires_at, sessions.idle_expires_at)
@@ -618,6 +735,12 @@ CREATE OR REPLACE FUNCTION in_force(until timestamp with time zone)
  LANGUAGE sql
  STABLE PARALLEL SAFE
 RETURN ((until IS NULL) OR (until > now()));
+
+CREATE OR REPLACE FUNCTION is_caused_by(actor_id uuid, impersonator_id uuid, owner_id uuid, target_id uuid, person uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (impersonator_id IS NOT NULL) THEN (impersonator_id = person) WHEN (actor_id IS NOT NULL) THEN (actor_id = person) ELSE (COALESCE((owner_id = person), false) OR COALESCE((target_id = person), false)) END;
 
 CREATE OR REPLACE FUNCTION is_live(ended_at timestamp with time zone, expires_at timestamp with time zone, idle_expires_at timestamp with time zone)
  RETURNS boolean
@@ -674,11 +797,19 @@ AS $function$
 DECLARE
   stack text;
 BEGIN
+  GET DIAGNOSTICS stack = PG_CONTEXT;
   IF TG_OP = 'DELETE' THEN
-    GET DIAGNOSTICS stack = PG_CONTEXT;
     IF stack ~ '(?n)^[^"]*\mdelete_audit_events\(integer,integer\)' AND OLD.created_at < month_before(1) THEN
       RETURN OLD;
     END IF;
+  ELSIF
+    stack ~ '(?n)^[^"]*\merase_audit_events\(uuid,integer\)'
+    AND NEW.changes IN (OLD.changes, erased_changes(OLD.changes))
+    AND (NEW.ip IS NULL OR NEW.ip IS NOT DISTINCT FROM OLD.ip)
+    AND (NEW.request_id IS NULL OR NEW.request_id IS NOT DISTINCT FROM OLD.request_id)
+    AND to_jsonb(NEW) - '{changes,ip,request_id}'::text[] = to_jsonb(OLD) - '{changes,ip,request_id}'::text[]
+  THEN
+    RETURN NEW;
   END IF;
   RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
 END
@@ -746,3 +877,5 @@ CREATE TRIGGER users_changed_search_text BEFORE UPDATE OF username, email, first
 CREATE TRIGGER users_count_version BEFORE UPDATE ON users FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION count_version();
 
 CREATE TRIGGER users_created_search_text BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION set_search_text();
+
+CREATE TRIGGER users_forget AFTER DELETE ON users FOR EACH ROW EXECUTE FUNCTION forget_user();

@@ -18,10 +18,12 @@ PROFILE = {
 }
 SETTINGS = {"theme": "dark", "panel": {"columns": 3, "names": ["a", "b"]}}
 PATCHES: tuple[dict[str, Any], ...] = ({}, {"theme": "dark"}, {"panel": {"columns": 3}}, {"absent": None}, SETTINGS)
-# Documents select these only to skip them: they end the session, send a mail, or return something random
+# Documents select these only to skip them: they end the session, send a mail, count, or return something random
 SKIPPED = frozenset(
     {
+        "cancelAccountDeletion",
         "createAccessToken",
+        "exportMyData",
         "logout",
         "logoutAll",
         "requestEmailVerification",
@@ -90,6 +92,7 @@ def _rejections(known: Known, random: Random) -> dict[str, list[dict[str, Any]]]
         "createAutologinLink": [{"userId": MISSING_ID}, {"userId": one("User"), "reason": "x" * 1025}],
         "openAutologinLink": [{"token": ""}, {"token": TOO_LONG}],
         "reauthenticate": [{"password": ""}],
+        "deleteMyAccount": [{"password": TOO_LONG * 2}, {"password": ""}],
         "createApiKey": [{"name": TOO_LONG}, {"expiresAt": PAST}, {"name": "", "permissions": ["users.delete"]}],
         "updateApiKey": [missing, {"id": one("ApiKey"), "name": TOO_LONG}, {"id": one("ApiKey"), "expiresAt": PAST}],
         "rotateApiKey": [missing, {"id": one("ApiKey"), "graceSeconds": -1}],

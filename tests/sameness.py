@@ -15,7 +15,12 @@ from service.errors import ApiErrorCode
 
 Answer: TypeAlias = dict[str, Any]
 Path: TypeAlias = tuple[str | int, ...]
-DENIALS = {ApiErrorCode.FORBIDDEN.value, ApiErrorCode.UNAUTHENTICATED.value, ApiErrorCode.USER_SUSPENDED.value}
+DENIALS = {
+    ApiErrorCode.DELETION_SCHEDULED.value,
+    ApiErrorCode.FORBIDDEN.value,
+    ApiErrorCode.UNAUTHENTICATED.value,
+    ApiErrorCode.USER_SUSPENDED.value,
+}
 
 
 def differences(one: Answer, other: Answer) -> list[str]:

@@ -35,6 +35,7 @@ LAYERS = (
     ("resources",),
     ("two_factor",),
     ("clean_up", "mail.", "rejections", "sessions", "signing_keys"),
+    ("retired_usernames",),
     ("write",),
     ("description",),
     ("attempts", "audit", "features", "idempotency"),

@@ -20,6 +20,7 @@ from service.mail.templates import FOLDER, language_for, languages, render
 URL = "https://roster.test/account/page#rsto_token"
 SAMPLES: dict[str, Any] = {
     "by": "Carol",
+    "due": "2026-12-15T08:45:00+00:00",
     "email": "new@roster.test",
     "fingerprint": "SHA256:abc/def+ghi",
     "ip": "2001:db8::1",
@@ -61,11 +62,12 @@ def test_a_template_renders_with_its_values(template: Template, language: str) -
     assert "\n" not in text.subject
     assert text.text.startswith("Hello Alice,\n\n" if language == "en" else "Guten Tag Alice,\n\n")
     assert f'<html lang="{language}">' in text.html
-    for name in VALUES[template] - {"keeps_access", "time", "what"}:
+    for name in VALUES[template] - {"due", "keeps_access", "time", "what"}:
         assert SAMPLES[name] in text.text, name
     for whole in (text.text, text.html):
         assert not re.search(r"[{}]|None|undefined", whole)
         assert ("2026-12-01 09:30 UTC" in whole) == ("time" in VALUES[template])
+        assert ("2026-12-15 08:45 UTC" in whole) == ("due" in VALUES[template])
     assert (f'<a href="{URL}">' in text.html) == ("url" in VALUES[template])
 
 

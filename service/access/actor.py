@@ -42,6 +42,11 @@ NO_AUTHORITY = Authority()
 # What a user may do who has no second factor, but must have one: set one up, and sign out
 ENROLMENT = Authority(account=frozenset({"account.two-factor", "sessions.delete"}))
 
+# What a user may do who has deleted the account: read it, undo the deletion, and sign out. SECURITY: without a second
+# factor that the role requires, the account is not readable, as before the deletion.
+LEAVING = Authority(account=frozenset({"account.delete", "account.read", "sessions.delete", "sessions.read"}))
+LEAVING_WITHOUT_FACTOR = Authority(account=LEAVING.account - {"account.read", "sessions.read"})
+
 
 def expand(role_permissions: Iterable[str]) -> frozenset[str]:
     """Return the admin permissions of a role. `*` is expanded and kept, because it distinguishes ROOT from ADMIN."""

@@ -15,7 +15,18 @@ from weakref import WeakKeyDictionary
 
 import asyncpg
 
-from service.access.actor import ENROLMENT, NO_AUTHORITY, Actor, KeyBounds, authority_of, impersonated, rejected
+from service.access.actor import (
+    ENROLMENT,
+    LEAVING,
+    LEAVING_WITHOUT_FACTOR,
+    NO_AUTHORITY,
+    Actor,
+    Authority,
+    KeyBounds,
+    authority_of,
+    impersonated,
+    rejected,
+)
 from service.access.permissions import IMPERSONATE
 from service.access.signing_keys import SigningKeys
 from service.credentials import access_tokens
@@ -34,6 +45,7 @@ INVALID_CREDENTIAL = "The session or API key is not valid. Sign in again."
 INVALID_ACCESS_TOKEN = "The access token is not valid. Create a new one."  # noqa: S105  (a message)
 SUSPENDED = "This account is suspended."
 WRONG_NETWORK = "This API key may not be used from this address."
+LEFT = "This account will be deleted. Undo it with `cancelAccountDeletion` first."
 NO_SECOND_FACTOR = "Your role requires a second factor. Set one up first."
 
 
@@ -117,20 +129,17 @@ def actor_of(row: Any, token_hash: bytes, ip: str | None) -> Actor:
     """
     if row is None or row["actor_user_id"] is None:
         return rejected(ApiErrorCode.UNAUTHENTICATED, INVALID_CREDENTIAL)
-    # SECURITY: suspension is reported before expiry, because it ends the sessions and the user should learn the reason
-    if row["actor_suspended"]:
-        return rejected(ApiErrorCode.USER_SUSPENDED, SUSPENDED)
-    if row["actor_expired"]:
-        return rejected(ApiErrorCode.UNAUTHENTICATED, INVALID_CREDENTIAL)
-    missing = row["actor_two_factor_missing"]
-    restriction = ApiError(ApiErrorCode.TWO_FACTOR_REQUIRED, NO_SECOND_FACTOR) if missing else None
+    invalid = _invalid(row)
+    if invalid is not None:
+        return invalid
+    restriction = _restriction(row)
     user_id, role_id, role_permissions = row["actor_user_id"], row["actor_role_id"], row["actor_permissions"]
     if row["actor_session_id"] is not None:
         actor = Actor(
             user_id,
             role_id,
             session_id=row["actor_session_id"],
-            authority=ENROLMENT if missing else authority_of(role_permissions),
+            authority=_session_authority(row),
             token_hash=token_hash,
             authenticated_at=row["actor_authenticated_at"],
             restriction=restriction,
@@ -143,11 +152,38 @@ def actor_of(row: Any, token_hash: bytes, ip: str | None) -> Actor:
         user_id,
         role_id,
         api_key_id=row["actor_api_key_id"],
-        authority=NO_AUTHORITY if missing else authority_of(role_permissions, row["actor_scope"]),
+        authority=NO_AUTHORITY if restriction else authority_of(role_permissions, row["actor_scope"]),
         restriction=restriction,
         token_hash=token_hash,
         key_bounds=KeyBounds(row["actor_expires_at"], networks, row["actor_retiring"]),
     )
+
+
+def _invalid(row: Any) -> Actor | None:
+    """Return the actor of a credential that is not valid; None if it is."""
+    # SECURITY: suspension is reported before expiry, because it ends the sessions and the user should learn the reason
+    if row["actor_suspended"]:
+        return rejected(ApiErrorCode.USER_SUSPENDED, SUSPENDED)
+    if row["actor_expired"]:
+        return rejected(ApiErrorCode.UNAUTHENTICATED, INVALID_CREDENTIAL)
+    # SECURITY: only a new session, whose user has just proved who they are, opens an account that was deleted
+    if row["actor_leaving"] and row["actor_session_id"] is None:
+        return rejected(ApiErrorCode.DELETION_SCHEDULED, LEFT)
+    return None
+
+
+def _restriction(row: Any) -> ApiError | None:
+    """Return the error of what a user may not do before something else was done."""
+    if row["actor_leaving"]:
+        return ApiError(ApiErrorCode.DELETION_SCHEDULED, LEFT)
+    missing = row["actor_two_factor_missing"]
+    return ApiError(ApiErrorCode.TWO_FACTOR_REQUIRED, NO_SECOND_FACTOR) if missing else None
+
+
+def _session_authority(row: Any) -> Authority:
+    if row["actor_leaving"]:
+        return LEAVING_WITHOUT_FACTOR if row["actor_two_factor_missing"] else LEAVING
+    return ENROLMENT if row["actor_two_factor_missing"] else authority_of(row["actor_permissions"])
 
 
 def _is_within(ip: str | None, networks: tuple[str, ...]) -> bool:

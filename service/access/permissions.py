@@ -78,6 +78,7 @@ _ADMIN = (
 )
 
 _ACCOUNT = (
+    ("account.delete", "Account", "Delete your own account, and undo that"),
     ("account.email", "Account", "Change your own email address"),
     ("account.password", "Account", "Change your own password"),
     ("account.read", "Account", "Read your own profile, plan, and limits"),
@@ -160,6 +161,7 @@ NAMES: frozenset[str] = ADMIN | ACCOUNT | SERVER
 IMPERSONATE = "users.impersonate"
 OWNER_ONLY: frozenset[str] = frozenset(
     {
+        "account.delete",
         "account.email",
         "account.password",
         "account.two-factor",

@@ -6,6 +6,8 @@ secret.
 
 from __future__ import annotations
 
+import base64
+import hmac
 import os
 import tempfile
 from contextlib import suppress
@@ -31,12 +33,15 @@ class Encryption:
     def __init__(self, keys: str) -> None:
         """`keys` are separated by commas."""
         try:
-            fernets = [Fernet(key.strip()) for key in keys.split(",") if key.strip()]
+            given = [key.strip() for key in keys.split(",") if key.strip()]
+            fernets = [Fernet(key) for key in given]
         except ValueError:
             raise EncryptionError("an encryption key must be 32 bytes in URL-safe base64") from None
         if not fernets:
             raise EncryptionError("there is no encryption key")
         self._fernet = MultiFernet(fernets)
+        # A key of its own for each purpose, as NIST SP 800-108 derives it
+        self._digest_keys = [hmac.digest(base64.urlsafe_b64decode(key), b"roster digest", "sha256") for key in given]
 
     def encrypt(self, content: bytes) -> bytes:
         """Return the content encrypted; it differs at every call."""
@@ -48,6 +53,10 @@ class Encryption:
             return self._fernet.decrypt(content)
         except InvalidToken:
             raise EncryptionError("no encryption key fits: add the key that was used before") from None
+
+    def digests(self, content: bytes) -> list[bytes]:
+        """Return the HMAC-SHA256 of the content by each key, the newest first."""
+        return [hmac.digest(key, content, "sha256") for key in self._digest_keys]
 
     def rotated(self, content: bytes) -> bytes:
         """Return what was encrypted, encrypted again by the first key. EncryptionError as for `decrypt`."""

@@ -20,7 +20,9 @@ class Template(Enum):
     """The mails of the service; the value is the name of the template's file."""
 
     ACCOUNT_CREATED = "account-created"
+    ACCOUNT_DELETION = "account-deletion"
     ACCOUNT_EXISTS = "account-exists"
+    ACCOUNT_KEPT = "account-kept"
     API_KEY_CREATED = "api-key-created"
     EMAIL_CHANGE = "email-change"
     EMAIL_CHANGED = "email-changed"
@@ -36,10 +38,12 @@ class Template(Enum):
     TWO_FACTOR_CHANGED = "two-factor-changed"
 
 
-# The values that each template takes, besides `name`. `by` and `ip` may be None; `time` is in UTC.
+# The values that each template takes, besides `name`. `by` and `ip` may be None; `time` and `due` are in UTC.
 VALUES: Mapping[Template, frozenset[str]] = {
     Template.ACCOUNT_CREATED: frozenset({"url"}),
+    Template.ACCOUNT_DELETION: frozenset({"due", "url", "ip", "time"}),
     Template.ACCOUNT_EXISTS: frozenset({"url"}),
+    Template.ACCOUNT_KEPT: frozenset({"ip", "time"}),
     Template.API_KEY_CREATED: frozenset({"key_name", "ip", "time"}),
     Template.EMAIL_CHANGE: frozenset({"url", "email"}),
     Template.EMAIL_CHANGED: frozenset({"url", "email"}),

@@ -21,6 +21,7 @@ FOLDER: Final = Path(__file__).parent / "templates"
 FALLBACK: Final = "en"
 LONGEST: Final = 200  # characters of a value that people choose
 LINKS: Final = frozenset({"email", "url"})
+TIMES: Final = frozenset({"due", "time"})
 CHOSEN: Final = frozenset({"by", "key_name", "name", "server_name"})
 # Line breaks of any kind, other control characters, and those that reverse the direction of what follows
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -80,7 +81,7 @@ def _printable(name: str, value: Any, recipient: str) -> Any:
     if not isinstance(value, str):
         return value
     text = " ".join(UNPRINTABLE.sub(" ", value).split())
-    if name == "time":
+    if name in TIMES:
         return dt.datetime.fromisoformat(text).astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
     if name in LINKS or value == recipient:
         return text

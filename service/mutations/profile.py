@@ -10,9 +10,11 @@ from service import limits
 from service.access.rules import Access
 from service.context import Info
 from service.errors import ErrorCode, reject
+from service.identifiers import fold
 from service.inputs import given, optional
 from service.mutations.guards import require_version
 from service.payloads import mutation
+from service.retired_usernames import check_retired
 from service.scalars import JSON
 from service.types.payload import UserPayload
 from service.user_input import LANGUAGE, USERNAME, ProfileInput, check_taken, user_columns
@@ -43,6 +45,8 @@ async def update_profile(info: Info, input: UpdateProfileInput) -> UserPayload:
         require_version(user, input.version)
         columns = user_columns(info.context.resources, input, change.problems, user)
         await check_taken(change.run, columns, change.problems, user.id)
+        if fold(columns.get("username") or "") != fold(user.username or ""):
+            await check_retired(change.run, info.context.resources.encryption, columns, change.problems)
         changed = await change.run("update_user", id=user.id, changes=columns)
         change.updated(user, changed)
     return UserPayload(user=changed)

@@ -20,6 +20,7 @@ from service.links import RESET_PASSWORD, VERIFY_EMAIL, link
 from service.mail.outbox import Template, send_mail
 from service.mutations.guards import expired
 from service.payloads import mutation
+from service.retired_usernames import check_retired
 from service.scalars import CountryCode
 from service.types.payload import UserPayload
 from service.types.user import age
@@ -84,6 +85,7 @@ async def register(info: Info, input: RegisterInput) -> UserPayload:
     if counted:
         # Usernames are public, so the answer may tell that one is taken. SECURITY: addresses are not
         await check_taken(resources.database.read, {"username": columns.get("username")}, info.problems)
+        await check_retired(resources.database.read, resources.encryption, columns, info.problems)
     # SECURITY: a known address takes a hash and the same statements as well, because the time would tell the difference
     # (ASVS 6.3.8)
     password_hash = await hashed_password(resources, input.password, password_words(columns), info.problems, "password")

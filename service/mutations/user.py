@@ -26,6 +26,7 @@ from service.mutations.guards import (
 )
 from service.one_time import BOUND_TO_ADDRESS, Purpose, revoke_tokens
 from service.payloads import Payload, mutation, result
+from service.retired_usernames import retire_username
 from service.types.payload import UserPayload
 from service.user_creation import create_account, invite, password_event
 from service.user_input import (
@@ -187,6 +188,7 @@ async def delete(info: Info, user_id: str, *, cascade: bool, version: int | None
             gone["servers"] = [row["id"] for row in await change.run("delete_servers_by_owner", owner_id=user.id)]
         # Without cascade the foreign key of the servers rejects it, even in a race with createServer
         await change.run("delete_user", id=user.id)
+        await retire_username(change.run, info.context.resources.encryption, user.username)
         change.deleted(user, **{name: ids for name, ids in gone.items() if ids})
 
 

@@ -14,7 +14,12 @@ from service.errors import ApiErrorCode
 
 Place: TypeAlias = tuple[tuple[str, ...], int]
 _CODES = frozenset(
-    {ApiErrorCode.FORBIDDEN.value, ApiErrorCode.UNAUTHENTICATED.value, ApiErrorCode.USER_SUSPENDED.value}
+    {
+        ApiErrorCode.DELETION_SCHEDULED.value,
+        ApiErrorCode.FORBIDDEN.value,
+        ApiErrorCode.UNAUTHENTICATED.value,
+        ApiErrorCode.USER_SUSPENDED.value,
+    }
 )
 
 

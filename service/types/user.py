@@ -125,6 +125,7 @@ def suspension(
     audit_names={
         "authenticator": "has_password",
         "autologinLink": "sessions",
+        "export": "has_password",
         "mail": "email",
         "password": "has_password",
         "recovery_codes": "has_password",
@@ -199,6 +200,9 @@ class User(Row, Node):
         "Suspension in force",
         PROFILE,
         needs=("suspended_reason", "suspended_at", "suspended_until", "suspended_by"),
+    )
+    deletion_scheduled_at: dt.datetime | None = column(
+        "Time after which the account is erased; null unless the user has deleted it", PROFILE
     )
     last_login_at: dt.datetime | None = column("Time of the last login", PROFILE)
     updated_at: dt.datetime | None = column("Time of the last change", PROFILE)

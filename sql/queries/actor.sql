@@ -15,7 +15,8 @@ SELECT
   actors.actor_authenticated_at,
   actors.actor_impersonator_id,
   actors.actor_two_factor_missing,
-  actors.actor_impersonation
+  actors.actor_impersonation,
+  actors.actor_leaving
 FROM actors
 WHERE actors.actor_token_hash = :token_hash;
 
@@ -38,7 +39,8 @@ SELECT
   actors.actor_authenticated_at,
   actors.actor_impersonator_id,
   actors.actor_two_factor_missing,
-  actors.actor_impersonation
+  actors.actor_impersonation,
+  actors.actor_leaving
 FROM actors -- The planner does not see the length of the array; otherwise it would plan again at each run
 WHERE actors.actor_token_hash = ANY(ARRAY(SELECT unnest(CAST(:keys AS bytea[]))));
 
@@ -62,6 +64,7 @@ SELECT
   actors.actor_authenticated_at,
   actors.actor_impersonator_id,
   actors.actor_two_factor_missing,
-  actors.actor_impersonation
+  actors.actor_impersonation,
+  actors.actor_leaving
 FROM actors -- The planner does not see the length of the array; otherwise it would plan again at each run
 WHERE actors.actor_session_id = ANY(ARRAY(SELECT unnest(CAST(:keys AS uuid[]))));

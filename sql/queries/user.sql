@@ -7,12 +7,13 @@ WHERE users.id = :id AND plans.id = :plan_id
 RETURNING users.*;
 
 -- name: count_other_roots :value
--- The number of ROOT users beside this one who can sign in: with a password, and not suspended
+-- The number of ROOT users beside this one who stay and can sign in: with a password, and not suspended
 SELECT count(*) FROM users
 INNER JOIN credentials ON users.id = credentials.user_id
 WHERE
   users.role_id = '00000000-0000-7000-8000-000000000004'
   AND users.id <> :id
+  AND users.deletion_scheduled_at IS NULL
   AND NOT is_suspended(users.suspended_at, users.suspended_until);
 
 -- name: count_roots :value

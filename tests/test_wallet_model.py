@@ -106,7 +106,7 @@ async def run(client: Client, admin: Person, user: Person, model: Model, operati
 async def test_any_sequence_of_operations_gives_the_balances_of_the_model(
     client: Client, admin: Person, operations: list[dict[str, Any]]
 ) -> None:
-    # A new user for each sequence; the keys of the administrator start anew with it
+    # A new user for each sequence; the keys of the administrator are deleted with it
     await client.rows("DELETE FROM idempotency_keys")
     [row] = await client.rows(
         "INSERT INTO users (username) VALUES ($1) RETURNING CAST(id AS text) AS id", f"model{next(_numbers)}"

@@ -43,6 +43,7 @@ from service.mutations import (
     two_factor,
     two_factor_login,
     user,
+    wallet,
 )
 from service.queries import audit_event as audit_event_queries
 from service.queries import feature as feature_queries
@@ -57,7 +58,7 @@ from service.queries import server as server_queries
 from service.queries import session as session_queries
 from service.queries import user as user_queries
 from service.queries.user import USER_ORDERS
-from service.scalars import SCALARS, BigInt
+from service.scalars import SCALARS
 from service.weights import WEIGHT
 
 QUERIES = (
@@ -90,12 +91,13 @@ MUTATIONS = (
     server,
     subuser,
     permission_preset,
+    wallet,
 )
 # The orders of each list that has more than the order of its ids, so that their queries can be checked
 ORDERS = {"list_users": tuple(USER_ORDERS.values())}
 DESCRIPTION = """\
 Roster manages users: accounts, roles, plans, suspension, sessions, second factors, passkeys, API keys, SSH keys,
-servers and their subusers, and an audit log of all changes.
+servers and their subusers, wallets, and an audit log of all changes.
 
 Sign in with the mutation `login`; a user with a second factor gets a challenge for `verifyTwoFactor` in place of a
 session. A passkey signs in by `startPasskeyLogin` and `finishPasskeyLogin`. Browsers get a session cookie; other
@@ -134,7 +136,7 @@ def create() -> strawberry.Schema:
     created = strawberry.Schema(
         Query,
         Mutation,
-        types=[*(entity.row for entity in ENTITIES.values()), BigInt],
+        types=[entity.row for entity in ENTITIES.values()],
         execution_context_class=AccessExecutor,
         config=StrawberryConfig(default_resolver=value_of, scalar_map=dict(SCALARS)),
     )

@@ -163,7 +163,7 @@ async def update(info: Info, input: UpdateUserInput, password_hash: str | None =
 
 @mutation(Access(any="users.delete"), sensitive=True)
 async def delete_user(info: Info, input: DeleteUserInput) -> DeleteUserPayload:
-    """Delete a user with sessions, keys, and memberships. IN_USE while it owns servers, unless `cascade` is true."""
+    """Delete a user, and close the wallets. IN_USE while the user owns servers, unless `cascade` is true."""
     await delete(info, input.id, cascade=bool(input.cascade))
     return DeleteUserPayload(deleted_id=input.id)
 
@@ -182,6 +182,7 @@ async def delete(info: Info, user_id: str, *, cascade: bool, version: int | None
             "sshKeys": dependents["ssh_keys"],
             "passkeys": dependents["passkeys"],
             "memberships": dependents["memberships"],
+            "wallets": dependents["wallets"],
         }
         if cascade:
             gone["subusers"] = dependents["subusers"]

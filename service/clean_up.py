@@ -177,7 +177,7 @@ async def _erase_user(database: Database, encryption: Encryption | None, skipped
             return
         if encryption is not None:
             await retire_username(change.run, encryption, user.username)
-        names = ("api_keys", "memberships", "passkeys", "sessions", "ssh_keys")
+        names = ("api_keys", "memberships", "passkeys", "sessions", "ssh_keys", "wallets")
         change.erased(user, **{camel_case(name): dependents[name] for name in names})
 
 

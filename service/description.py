@@ -39,7 +39,7 @@ class Description:
         own_id, columns = {
             "ApiKey": (self.actor.api_key_id, ("permissions", "allowed_ips", "expires_at")),
             "Role": (self.actor.role_id, ("permissions", "require_two_factor")),
-            "User": (self.actor.user_id, ("role_id",)),
+            "User": (self.actor.user_id, ("deletion_scheduled_at", "role_id")),
         }.get(type(new).__name__, (None, ()))
         self._changed_own_authority = new.id == own_id and any(old[name] != new[name] for name in columns)
         more = {name: {"old": values[0], "new": values[1]} for name, values in extra.items()}

@@ -591,6 +591,7 @@ BEGIN
   END IF;
   IF OLD.user_id IS NOT NULL AND NEW.user_id IS NULL THEN
     NEW.closed_at := now();
+    NEW.name := 'Closed'; -- the person may have chosen a personal name
   END IF;
   IF
     (NEW.id, NEW.owner_id, NEW.is_default, NEW.created_at)
@@ -784,7 +785,7 @@ CREATE OR REPLACE FUNCTION erased_changes(given jsonb)
  RETURNS jsonb
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
-RETURN COALESCE((SELECT jsonb_object_agg(changed.name, CASE WHEN (changed.name = ANY (ARRAY['apiKeys'::text, 'impersonatorId'::text, 'memberships'::text, 'ownerId'::text, 'passkeys'::text, 'permissions'::text, 'planId'::text, 'roleId'::text, 'serverId'::text, 'servers'::text, 'sessions'::text, 'sshKeys'::text, 'subusers'::text, 'suspendedBy'::text, 'tier'::text, 'userId'::text])) THEN changed.value ELSE jsonb_build_object('old', erased_value((changed.value -> 'old'::text)), 'new', erased_value((changed.value -> 'new'::text))) END) AS jsonb_object_agg FROM jsonb_each(erased_changes.given) changed(name, value)), '{}'::jsonb);
+RETURN COALESCE((SELECT jsonb_object_agg(changed.name, CASE WHEN (changed.name = ANY (ARRAY['apiKeys'::text, 'impersonatorId'::text, 'memberships'::text, 'ownerId'::text, 'passkeys'::text, 'permissions'::text, 'planId'::text, 'roleId'::text, 'serverId'::text, 'servers'::text, 'sessions'::text, 'sshKeys'::text, 'subusers'::text, 'suspendedBy'::text, 'tier'::text, 'userId'::text, 'walletId'::text, 'wallets'::text])) THEN changed.value ELSE jsonb_build_object('old', erased_value((changed.value -> 'old'::text)), 'new', erased_value((changed.value -> 'new'::text))) END) AS jsonb_object_agg FROM jsonb_each(erased_changes.given) changed(name, value)), '{}'::jsonb);
 
 CREATE OR REPLACE FUNCTION erased_value(value jsonb)
  RETURNS jsonb

@@ -58,7 +58,8 @@ OTHERS = {
     *("changePassword", "changePlan", "createPlan", "createServer", "deleteApiKey", "deletePlan", "deleteRole"),
     *("deleteServer", "deleteSshKey", "deleteSubuser", "deleteUser", "login", "logout", "logoutAll", "renameSshKey"),
     *("revokeSession", "suspendUser", "unsuspendUser", "updatePlan", "updateProfile", "updateSettings"),
-    *("deletePermissionPreset", "updateServer"),
+    *("adjustBalance", "createWallet", "deletePermissionPreset", "updateServer"),
+    *("cancelAccountDeletion", "deleteMyAccount", "exportMyData"),
     *("changePlans", "deleteUsers", "suspendUsers", "unsuspendUsers"),
 }
 

@@ -39,7 +39,7 @@ KNOWN_ADMIN = dotted("""
     wallets: adjust read
 """)
 KNOWN_ACCOUNT = dotted("""
-    account: email password read two-factor update
+    account: delete email password read two-factor update
     activity: read
     api-keys: create delete read update
     servers: read

@@ -45,6 +45,8 @@ EXPORTED = {
         "plan_id date_of_birth billing_address settings limit_overrides two_factor_enabled external_id suspended_at "
         "suspended_reason suspended_until deletion_scheduled_at last_login_at version created_at updated_at",
     ),
+    "wallet_entries": ("walletEntries", "id wallet_id amount_msat balance_after_msat reason created_at"),
+    "wallets": ("wallets", "id name is_default balance_msat created_at"),
 }
 OWN = "the account itself"
 HASH = "only its hash is stored, and it opens something"
@@ -82,6 +84,12 @@ NOT_EXPORTED = {
     "two_factor_secrets.user_id": OWN,
     "users.search_text": "made of the names and the address",
     "users.suspended_by": OTHER,
+    "wallet_entries.actor_id": OTHER,
+    "wallet_entries.balance_before_msat": "the balance after, without the amount",
+    "wallet_entries.owner_id": OWN,
+    "wallets.closed_at": "the wallets of an account that exists are open",
+    "wallets.owner_id": OWN,
+    "wallets.user_id": OWN,
 }
 # Tables without a person, or without more than another table has
 WITHOUT_PERSON = {
@@ -91,6 +99,7 @@ WITHOUT_PERSON = {
     "features": "settings of the operator",
     "geo_rules": "settings of the operator",
     "migrations": "the history of the schema",
+    "permission_presets": "settings of the operator",
     "plans": "of all users; the name and limits of the own plan are exported",
     "recovery_codes": "hashes; their number is exported",
     "retired_usernames": "keyed hashes, which belong to no user",
@@ -118,6 +127,7 @@ OF_PERSON = {
     "registrations": "t.email = 'alice@roster.test' AND CAST($1 AS uuid) IS NOT NULL",
     "servers": "t.owner_id = $1",
     "users": "t.id = $1",
+    "wallet_entries": "t.owner_id = $1",
 }
 
 

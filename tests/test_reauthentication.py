@@ -22,6 +22,7 @@ REAUTHENTICATE = "mutation ($input: ReauthenticateInput!) { reauthenticate(input
 # Every sensitive mutation with an input that would change something
 SENSITIVE: dict[str, dict[str, Any]] = {
     "addSshKey": {"name": "laptop", "publicKey": SSH_KEY},
+    "adjustBalance": {"userId": "$bob", "amountSat": 1, "reason": "top-up"},
     "changePassword": {"currentPassword": PASSWORD, "newPassword": NEW},
     "createApiKey": {"name": "new"},
     "createAutologinLink": {"userId": "$bob"},
@@ -38,10 +39,11 @@ SENSITIVE: dict[str, dict[str, Any]] = {
 SOMETIMES: dict[str, dict[str, Any]] = {"updateUser": {"id": "$bob", "password": NEW}}
 WHO = ("admin", "bob")
 MOST = PASSWORD_ATTEMPTS.pair.most
-# The guards of these come first, and their tests are in test_passkey.py and test_two_factor_guards.py
+# The guards of these come first, and their tests are in test_passkey.py, test_two_factor_guards.py, and
+# test_account_deletion.py
 ELSEWHERE = {
     *("changeEmail", "deletePasskey", "disableTwoFactor", "finishPasskeyRegistration", "regenerateRecoveryCodes"),
-    *("renamePasskey", "resetTwoFactor", "startPasskeyRegistration"),
+    *("deleteMyAccount", "exportMyData", "renamePasskey", "resetTwoFactor", "startPasskeyRegistration"),
 }
 
 

@@ -49,6 +49,9 @@ async def create_access_token(info: Info, input: CreateAccessTokenInput | None =
     """
     context, actor = info.context, info.context.actor
     session_id = require_session(info)
+    if actor.restriction is not None:
+        # SECURITY: other services do not know of it
+        raise actor.restriction
     session = await context.loaders.one("sessions_by_id", session_id)
     if session is None:
         raise ApiError(ApiErrorCode.UNAUTHENTICATED, "This session is no longer valid.")

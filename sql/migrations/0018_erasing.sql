@@ -158,7 +158,8 @@ RETURN coalesce(
           WHEN
             changed.name = ANY(ARRAY[
               'apiKeys', 'impersonatorId', 'memberships', 'ownerId', 'passkeys', 'permissions', 'planId', 'roleId',
-              'serverId', 'servers', 'sessions', 'sshKeys', 'subusers', 'suspendedBy', 'tier', 'userId'
+              'serverId', 'servers', 'sessions', 'sshKeys', 'subusers', 'suspendedBy', 'tier', 'userId', 'walletId',
+              'wallets'
             ])
             THEN changed.value
           ELSE jsonb_build_object(

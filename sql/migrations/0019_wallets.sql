@@ -80,6 +80,7 @@ BEGIN
   END IF;
   IF OLD.user_id IS NOT NULL AND NEW.user_id IS NULL THEN
     NEW.closed_at := now();
+    NEW.name := 'Closed'; -- the person may have chosen a personal name
   END IF;
   IF
     (NEW.id, NEW.owner_id, NEW.is_default, NEW.created_at)

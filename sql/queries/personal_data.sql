@@ -124,6 +124,35 @@ SELECT
   ARRAY(
     SELECT
       jsonb_build_object(
+        'id', wallets.id, 'name', wallets.name, 'is_default', wallets.is_default, 'balance_msat', wallets.balance_msat,
+        'created_at', wallets.created_at
+      )
+    FROM wallets
+    WHERE wallets.user_id = :id
+    ORDER BY wallets.id DESC
+    LIMIT :most
+  ) AS wallets,
+  ARRAY(
+    SELECT
+      jsonb_build_object(
+        'id', newest.id, 'wallet_id', newest.wallet_id, 'amount_msat', newest.amount_msat, 'reason', newest.reason,
+        'balance_after_msat', newest.balance_after_msat, 'created_at', newest.created_at
+      )
+    FROM wallets
+    CROSS JOIN
+      LATERAL (
+        SELECT wallet_entries.* FROM wallet_entries
+        WHERE wallet_entries.wallet_id = wallets.id
+        ORDER BY wallet_entries.id DESC
+        LIMIT :most
+      ) AS newest
+    WHERE wallets.user_id = :id
+    ORDER BY newest.id DESC
+    LIMIT :most
+  ) AS wallet_entries,
+  ARRAY(
+    SELECT
+      jsonb_build_object(
         'id', servers.id, 'name', servers.name, 'external_id', servers.external_id, 'created_at', servers.created_at
       )
     FROM servers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from service.commands import database, doctor, encryption, mail, seed, serve, signing_key
+from service.commands import database, doctor, encryption, mail, moving, seed, serve, signing_key
 
 
 @click.group(context_settings={"max_content_width": 110})
@@ -16,6 +16,8 @@ for command in (
     database.check,
     database.create_admin,
     doctor.doctor,
+    moving.export_,
+    moving.import_,
     serve.list_settings,
     mail.mail,
     database.migrate,

@@ -16,7 +16,7 @@ import orjson
 
 from service.moving.records import Dropped
 
-LONGEST_LINE: Final = 4_194_304  # bytes; the settings and the address of a user are much shorter
+LONGEST_LINE: Final = 1_048_576  # bytes; the settings and the address of a user are much shorter
 SUFFIXES: Final = (".jsonl", ".jsonl.gz")
 _GZIP: Final = b"\x1f\x8b"
 _MARK: Final = b"\xef\xbb\xbf"  # the byte order mark that some programs write first

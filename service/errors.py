@@ -35,6 +35,7 @@ class ErrorCode(Enum):
     IDEMPOTENCY_MISMATCH = strawberry.enum_value(
         "IDEMPOTENCY_MISMATCH", description="The idempotency key was used with another input"
     )
+    INSUFFICIENT_BALANCE = strawberry.enum_value("INSUFFICIENT_BALANCE", description="The balance would be below 0")
     INVALID = strawberry.enum_value("INVALID", description="The value has the wrong form")
     IN_USE = strawberry.enum_value("IN_USE", description="Another object depends on this one")
     LIMIT_REACHED = strawberry.enum_value("LIMIT_REACHED", description="The largest allowed number already exists")

@@ -7,7 +7,7 @@ import inspect
 import typing
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import strawberry
 from strawberry.types.field import StrawberryField
@@ -61,6 +61,11 @@ class Payload(Open):
     errors: list[UserError] = strawberry.field(
         description="What the caller can fix; empty if the mutation was carried out", default_factory=list
     )
+
+    @classmethod
+    async def repeated(cls, _info: Info, name: str, row: Any) -> Self:
+        """Return the payload of a repeated request; `row` is what the first request created, in the field `name`."""
+        return cls(**{name: row})
 
 
 def result(description: str) -> Any:
@@ -198,4 +203,4 @@ async def _repeated(info: Info, payload: type[Payload], name: str, result_id: st
             ErrorCode.NOT_FOUND, "The object that this key created no longer exists.", ("idempotencyKey",)
         )
         return payload(errors=[UserError.of(problem)])
-    return payload(**{name: row})
+    return await payload.repeated(info, name, row)

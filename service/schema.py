@@ -39,6 +39,7 @@ from service.mutations import (
     two_factor,
     two_factor_login,
     user,
+    wallet,
 )
 from service.queries import audit_event as audit_event_queries
 from service.queries import feature as feature_queries
@@ -52,7 +53,7 @@ from service.queries import server as server_queries
 from service.queries import session as session_queries
 from service.queries import user as user_queries
 from service.queries.user import USER_ORDERS
-from service.scalars import SCALARS, BigInt
+from service.scalars import SCALARS
 from service.weights import WEIGHT
 
 QUERIES = (
@@ -71,12 +72,12 @@ QUERIES = (
 _SESSIONS = (session, two_factor_login, reauthentication, access_token, autologin)
 _CREDENTIALS = (*_SESSIONS, password, two_factor, passkey, api_key, ssh_key)
 _ACCOUNTS = (registration, email, password_reset, profile)
-MUTATIONS = (user, suspension, plan, role, feature, geo_rule, *_ACCOUNTS, *_CREDENTIALS, server, subuser)
+MUTATIONS = (user, suspension, plan, role, feature, geo_rule, *_ACCOUNTS, *_CREDENTIALS, server, subuser, wallet)
 # The orders of each list that has more than the order of its ids, so that their queries can be checked
 ORDERS = {"list_users": tuple(USER_ORDERS.values())}
 DESCRIPTION = """\
 Roster manages users: accounts, roles, plans, suspension, sessions, second factors, passkeys, API keys, SSH keys,
-servers and their subusers, and an audit log of all changes.
+servers and their subusers, wallets, and an audit log of all changes.
 
 Sign in with the mutation `login`; a user with a second factor gets a challenge for `verifyTwoFactor` in place of a
 session. A passkey signs in by `startPasskeyLogin` and `finishPasskeyLogin`. Browsers get a session cookie; other
@@ -114,7 +115,7 @@ def create() -> strawberry.Schema:
     created = strawberry.Schema(
         Query,
         Mutation,
-        types=[*(entity.row for entity in ENTITIES.values()), BigInt],
+        types=[entity.row for entity in ENTITIES.values()],
         execution_context_class=AccessExecutor,
         config=StrawberryConfig(default_resolver=value_of, scalar_map=dict(SCALARS)),
     )

@@ -325,6 +325,41 @@ CREATE TABLE users (
   CONSTRAINT users_username_length CHECK (((char_length(username) >= 1) AND (char_length(username) <= 191)))
 ) WITH (fillfactor=85);
 
+CREATE TABLE wallet_entries (
+  id uuid NOT NULL,
+  wallet_id uuid NOT NULL,
+  owner_id uuid NOT NULL,
+  amount_msat bigint NOT NULL,
+  balance_before_msat bigint NOT NULL,
+  balance_after_msat bigint NOT NULL,
+  reason text NOT NULL,
+  actor_id uuid,
+  created_at timestamp with time zone NOT NULL,
+  CONSTRAINT wallet_entries_amount_not_zero CHECK ((amount_msat <> 0)),
+  CONSTRAINT wallet_entries_balance_after_consistent CHECK ((balance_after_msat = (balance_before_msat + amount_msat))),
+  CONSTRAINT wallet_entries_pkey PRIMARY KEY (id),
+  CONSTRAINT wallet_entries_reason_length CHECK (((char_length(reason) >= 1) AND (char_length(reason) <= 1024))),
+  CONSTRAINT wallet_entries_wallet_id_fkey FOREIGN KEY (wallet_id) REFERENCES wallets(id)
+);
+
+CREATE TABLE wallets (
+  id uuid NOT NULL DEFAULT uuid_v7(),
+  user_id uuid,
+  owner_id uuid NOT NULL,
+  name text NOT NULL,
+  is_default boolean NOT NULL DEFAULT false,
+  balance_msat bigint NOT NULL DEFAULT 0,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  closed_at timestamp with time zone,
+  CONSTRAINT wallets_balance_most CHECK ((balance_msat <= '9007199254740991'::bigint)),
+  CONSTRAINT wallets_balance_not_negative CHECK ((balance_msat >= 0)),
+  CONSTRAINT wallets_closed_complete CHECK (((user_id IS NULL) = (closed_at IS NOT NULL))),
+  CONSTRAINT wallets_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
+  CONSTRAINT wallets_owner_same CHECK ((user_id = owner_id)),
+  CONSTRAINT wallets_pkey PRIMARY KEY (id),
+  CONSTRAINT wallets_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE SET NULL DEFERRABLE
+) WITH (fillfactor=80);
+
 CREATE INDEX api_key_secrets_api_key_id_idx ON api_key_secrets USING btree (api_key_id);
 
 CREATE INDEX api_key_secrets_expires_at_idx ON api_key_secrets USING btree (expires_at) WHERE (expires_at IS NOT NULL);
@@ -345,7 +380,7 @@ CREATE INDEX audit_events_owner_id_idx ON audit_events USING btree (owner_id, id
 
 CREATE INDEX audit_events_target_id_idx ON audit_events USING btree (target_id, id);
 
-CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (created_at);
+CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (created_at) WHERE (operation <> 'adjustBalance'::text);
 
 CREATE INDEX invitations_expires_at_idx ON invitations USING btree (expires_at);
 
@@ -437,6 +472,12 @@ CREATE INDEX users_username_idx ON users USING btree (COALESCE(fold(username), '
 
 CREATE UNIQUE INDEX users_username_key ON users USING btree (fold(username));
 
+CREATE INDEX wallet_entries_wallet_id_idx ON wallet_entries USING btree (wallet_id, id);
+
+CREATE UNIQUE INDEX wallets_default_key ON wallets USING btree (user_id) WHERE is_default;
+
+CREATE INDEX wallets_user_id_idx ON wallets USING btree (user_id, id);
+
 CREATE VIEW actors AS
  SELECT session_tokens.hash AS actor_token_hash,
     users.id AS actor_user_id,
@@ -484,6 +525,68 @@ UNION ALL
      JOIN api_keys ON ((api_key_secrets.api_key_id = api_keys.id)))
      JOIN users ON ((api_keys.user_id = users.id)))
      JOIN roles ON ((users.role_id = roles.id)));
+
+CREATE OR REPLACE FUNCTION apply_wallet_entry()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  PERFORM FROM users
+  WHERE users.id = (SELECT wallets.user_id FROM wallets WHERE wallets.id = NEW.wallet_id)
+  FOR NO KEY UPDATE;
+  UPDATE wallets
+  SET balance_msat = wallets.balance_msat + NEW.amount_msat
+  WHERE wallets.id = NEW.wallet_id AND wallets.user_id IS NOT NULL
+  RETURNING wallets.owner_id, wallets.balance_msat - NEW.amount_msat INTO NEW.owner_id, NEW.balance_before_msat;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the wallet is closed or does not exist'
+      USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'wallet_entries_wallet_id_fkey';
+  END IF;
+  NEW.id := coalesce(NEW.id, uuid_v7());
+  NEW.created_at := coalesce(NEW.created_at, clock_timestamp());
+  NEW.balance_after_msat := coalesce(NEW.balance_after_msat, NEW.balance_before_msat + NEW.amount_msat);
+  RETURN NEW;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION check_wallet_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  IF NEW.balance_msat <> OLD.balance_msat AND pg_trigger_depth() < 2 THEN
+    RAISE EXCEPTION 'a balance changes only by an entry' USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  IF OLD.user_id IS NOT NULL AND NEW.user_id IS NULL THEN
+    NEW.closed_at := now();
+  END IF;
+  IF
+    (NEW.id, NEW.owner_id, NEW.is_default, NEW.created_at)
+    IS DISTINCT FROM (OLD.id, OLD.owner_id, OLD.is_default, OLD.created_at)
+    OR (
+      NEW.user_id IS DISTINCT FROM OLD.user_id
+      AND (NEW.user_id IS NOT NULL OR EXISTS (SELECT FROM users WHERE users.id = OLD.user_id))
+    )
+    OR (OLD.user_id IS NULL AND NEW IS DISTINCT FROM OLD)
+  THEN
+    RAISE EXCEPTION 'only the name of an open wallet changes' USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  RETURN NEW;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION check_wallets_total()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  IF (SELECT sum(wallets.balance_msat) FROM wallets WHERE wallets.user_id = NEW.user_id) > 9007199254740991 THEN
+    RAISE EXCEPTION 'the balance of the user is too large'
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'wallets_total_most';
+  END IF;
+  RETURN NULL;
+END
+$function$;
 
 CREATE OR REPLACE FUNCTION count_attempts(keys bytea[], most integer[], period double precision[], wait double precision[], longest double precision[])
  RETURNS double precision
@@ -549,6 +652,18 @@ BEGIN
   NEW.version := OLD.version + 1;
   NEW.updated_at := now();
   RETURN NEW;
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION create_default_wallets()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  INSERT INTO wallets (user_id, owner_id, name, is_default)
+  SELECT created.id AS user_id, created.id AS owner_id, 'Default' AS name, TRUE AS is_default FROM created
+  ON CONFLICT (user_id) WHERE is_default DO NOTHING;
+  RETURN NULL;
 END
 $function$;
 
@@ -642,7 +757,12 @@ BEGIN
     AND NOT EXISTS (SELECT FROM credentials WHERE credentials.user_id = is_unclaimed.id)
     AND NOT EXISTS (SELECT FROM servers WHERE servers.owner_id = is_unclaimed.id)
     AND NOT EXISTS (SELECT FROM api_keys WHERE api_keys.user_id = is_unclaimed.id)
-    AND NOT EXISTS (SELECT FROM ssh_keys WHERE ssh_keys.user_id = is_unclaimed.id);
+    AND NOT EXISTS (SELECT FROM ssh_keys WHERE ssh_keys.user_id = is_unclaimed.id)
+    AND NOT EXISTS (
+      SELECT FROM wallets
+      INNER JOIN wallet_entries ON wallets.id = wallet_entries.wallet_id
+      WHERE wallets.user_id = is_unclaimed.id
+    );
 END
 $function$;
 
@@ -740,4 +860,22 @@ CREATE TRIGGER users_changed_search_text BEFORE UPDATE OF username, email, first
 
 CREATE TRIGGER users_count_version BEFORE UPDATE ON users FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION count_version();
 
+CREATE TRIGGER users_create_wallets AFTER INSERT ON users REFERENCING NEW TABLE AS created FOR EACH STATEMENT EXECUTE FUNCTION create_default_wallets();
+
 CREATE TRIGGER users_created_search_text BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION set_search_text();
+
+CREATE TRIGGER wallet_entries_append_only BEFORE DELETE OR UPDATE ON wallet_entries FOR EACH ROW EXECUTE FUNCTION reject_change();
+
+CREATE TRIGGER wallet_entries_apply BEFORE INSERT ON wallet_entries FOR EACH ROW EXECUTE FUNCTION apply_wallet_entry();
+
+CREATE TRIGGER wallet_entries_no_truncate BEFORE TRUNCATE ON wallet_entries FOR EACH STATEMENT EXECUTE FUNCTION reject_change();
+
+CREATE TRIGGER wallets_begin_empty BEFORE INSERT ON wallets FOR EACH ROW WHEN ((new.balance_msat <> 0)) EXECUTE FUNCTION reject_change();
+
+CREATE TRIGGER wallets_check_change BEFORE UPDATE ON wallets FOR EACH ROW EXECUTE FUNCTION check_wallet_change();
+
+CREATE TRIGGER wallets_no_delete BEFORE DELETE ON wallets FOR EACH ROW EXECUTE FUNCTION reject_change();
+
+CREATE TRIGGER wallets_no_truncate BEFORE TRUNCATE ON wallets FOR EACH STATEMENT EXECUTE FUNCTION reject_change();
+
+CREATE CONSTRAINT TRIGGER wallets_total_most AFTER UPDATE OF balance_msat ON wallets NOT DEFERRABLE INITIALLY IMMEDIATE FOR EACH ROW WHEN ((new.balance_msat > old.balance_msat)) EXECUTE FUNCTION check_wallets_total();

@@ -102,6 +102,8 @@ def _rejections(known: Known, random: Random) -> dict[str, list[dict[str, Any]]]
         "resetPassword": [{"token": ""}, {"token": TOO_LONG, "newPassword": ""}],
         "setFeature": [{"name": "unknown"}, {"name": TOO_LONG}],
         "setGeoRule": [{"minimumAge": -1}, {"minimumAge": 1000}],
+        "createWallet": [{"name": TOO_LONG}, {"name": ""}],
+        "adjustBalance": [{"userId": MISSING_ID}, {"amountSat": 0}, {"reason": ""}],
         "updateSettings": [{"patch": "text"}, {"patch": [1]}],
         "updateProfile": [{"version": MISSING_VERSION}, {"firstName": TOO_LONG}, {"username": "x"}],
     }

@@ -47,6 +47,7 @@ TEXTS: dict[str, list[str]] = {
     "Query.__type": ["User", "Node", "UserFilter", "Tier", "ID", "Nothing"],
 }
 SCALARS: dict[str, list[Any]] = {
+    "BigInt": [0, -1, 21, 9_007_199_254_740_991],
     "Boolean": [True, False],
     "CIDR": ["10.0.0.0/8", "2001:db8::/32"],
     "CountryCode": ["AT", "CA"],

@@ -69,6 +69,9 @@ async def create_objects(client: Client, people: dict[str, Person]) -> Objects:
     callers["subuser-reader"] = (await _session(client, "sue"))["token"]
     callers["subuser"] = (await _session(client, "nora"))["token"]
     callers |= {"staff": people["stella"].token, "admin": admin.token, "root": root.token}
+    wallet = {"userId": alice.id, "amountSat": 21, "reason": "Deposit"}
+    ids["WalletEntry"] = await _make(client, "adjustBalance", wallet, "entry", admin)
+    ids["Wallet"] = await _make(client, "createWallet", {"name": "Savings"}, "wallet", alice)
     ended = await _session(client, "alice")
     ids["Session"] = (await _session(client, "alice"))["session"]["id"]
     await client.data("mutation { logout { endedSessions } }", by=ended["token"])

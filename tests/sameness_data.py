@@ -39,6 +39,8 @@ TABLES = {
     "SshKey": "ssh_keys",
     "Subuser": "subusers",
     "User": "users",
+    "Wallet": "wallets",
+    "WalletEntry": "wallet_entries",
 }
 MORE = """
 WITH people AS (
@@ -81,6 +83,15 @@ INSERT INTO ssh_keys (user_id, name, type, fingerprint, public_key)
 SELECT people.id, 'key' || n, 'ssh-ed25519', 'SHA256:' || people.id || n, 'ssh-ed25519 AAAA'
 FROM people, generate_series(1, 3) AS n WHERE people.username < 'more4'
 """
+# Some users have several wallets, of which some have entries; two users were deleted
+WALLETS = (
+    """INSERT INTO wallets (user_id, owner_id, name) SELECT users.id, users.id, 'wallet' || n
+    FROM users, generate_series(1, 2) AS n WHERE users.username IN ('more1', 'more2', 'more3', 'bob')""",
+    """INSERT INTO wallet_entries (wallet_id, amount_msat, reason, actor_id)
+    SELECT wallets.id, 1000 * n, 'Entry ' || n, CASE WHEN n % 2 = 0 THEN wallets.user_id ELSE users.id END
+    FROM wallets, users, generate_series(1, 4) AS n WHERE wallets.name <> 'wallet2' AND users.username = 'more8'""",
+    "DELETE FROM users WHERE username IN ('more7', 'more8')",
+)
 # Authentication records the use of credentials that were not used for a minute: these are used in the future
 FREEZE = (
     "UPDATE sessions SET last_seen_at = '2090-01-01', idle_expires_at = '2099-01-01', expires_at = '2099-01-01'",
@@ -102,6 +113,9 @@ DAMAGE = (
     "UPDATE sessions SET created_at = NULL WHERE device = 'Phone'",
     "ALTER TABLE users ALTER COLUMN two_factor_enabled DROP NOT NULL",
     "UPDATE users SET two_factor_enabled = NULL WHERE username IN ('more3', 'stella')",
+    "ALTER TABLE wallets DISABLE TRIGGER USER",
+    "ALTER TABLE wallets ALTER COLUMN name DROP NOT NULL",
+    "UPDATE wallets SET name = NULL WHERE name = 'wallet1'",
     "ALTER TABLE servers DROP CONSTRAINT servers_owner_id_fkey",
     "UPDATE servers SET owner_id = gen_random_uuid() WHERE name = 'server2'",
 )
@@ -111,6 +125,7 @@ STATE = """SELECT (SELECT count(*) FROM audit_events) AS events, (SELECT count(*
   (SELECT count(*) FROM api_keys) AS api_keys, (SELECT count(*) FROM ssh_keys) AS ssh_keys,
   (SELECT count(*) FROM servers) AS servers, (SELECT count(*) FROM subusers) AS subusers,
   (SELECT count(*) FROM roles) AS roles, (SELECT count(*) FROM plans) AS plans,
+  (SELECT count(*) FROM wallets) AS wallets, (SELECT count(*) FROM wallet_entries) AS wallet_entries,
   (SELECT count(*) FROM idempotency_keys) AS idempotency_keys, (SELECT max(last_seen_at) FROM sessions) AS seen,
   (SELECT max(last_used_at) FROM api_keys) AS used"""
 CURSORS = """
@@ -126,6 +141,7 @@ fragment U on UserConnection { edges { cursor } pageInfo { ...P } }
   users { nodes {
     sessions { edges { cursor } } apiKeys { edges { cursor } } sshKeys { edges { cursor } }
     servers { edges { cursor } } memberships { ...S } auditEvents { edges { cursor } }
+    wallets { entries { edges { cursor } } }
   } }
 }
 """
@@ -142,6 +158,7 @@ LISTS = {
     "subusers": "Server.subusers",
     **{f"users.{name}": f"User.{name}" for name in ("sessions", "apiKeys", "sshKeys", "servers", "memberships")},
     "users.auditEvents": "User.auditEvents",
+    "wallets.entries": "Wallet.entries",
 }
 
 
@@ -161,7 +178,8 @@ async def fill(client: Client, people: dict[str, Person]) -> dict[str, str | Non
         "createApiKey", {"name": "read", "permissions": ["account.read", "users.read"]}, "secret", by=callers["dora"]
     )
     callers |= {"dora-key": key["secret"], "wrong": "rsts_wrong"}
-    await client.rows(MORE)
+    for statement in (MORE, *WALLETS):
+        await client.rows(statement)
     for token in callers.values():
         document = "mutation ($p: UpdateProfileInput!, $s: JSON!) "
         document += "{ updateProfile(input: $p) { errors { code } } updateSettings(input: {patch: $s}) { __typename } }"

@@ -24,6 +24,7 @@ OBJECTS = [found for found in SDL.type_map.values() if isinstance(found, GraphQL
 INPUTS = [found for found in SDL.type_map.values() if isinstance(found, GraphQLInputObjectType)]
 
 VALUES: dict[str, Callable[[], Any]] = {
+    "BigInt": lambda: 0,
     "Boolean": lambda: False,
     "CountryCode": lambda: "AT",
     "ID": lambda: str(uuid.uuid4()),

@@ -43,6 +43,8 @@ TABLES = {
     "servers": ("CreateServerInput",),
     "sessions": (),
     "ssh_keys": ("AddSshKeyInput", "RenameSshKeyInput"),
+    "wallet_entries": ("AdjustBalanceInput",),
+    "wallets": ("CreateWalletInput",),
     "users": ("CreateUserInput", "UpdateUserInput", "UpdateProfileInput", "SuspendUserInput"),
 }
 RENAMED = {"suspended_reason": "reason"}

@@ -36,6 +36,7 @@ KNOWN_ADMIN = dotted("""
     servers: create delete read update
     settings: read update
     users: billing create credentials delete impersonate password plan read sessions suspend two-factor update
+    wallets: adjust read
 """)
 KNOWN_ACCOUNT = dotted("""
     account: email password read two-factor update
@@ -44,6 +45,7 @@ KNOWN_ACCOUNT = dotted("""
     servers: read
     sessions: delete read
     ssh-keys: create delete read update
+    wallets: create read
 """)
 
 # The subuser permissions of Pterodactyl, app/Models/Permission.php
@@ -118,7 +120,7 @@ def test_the_catalogue_is_sorted_by_kind() -> None:
 
 def test_a_name_that_two_kinds_share_has_two_descriptions() -> None:
     shared = (ADMIN & ACCOUNT) | (ACCOUNT & SERVER) | (ADMIN & SERVER)
-    assert shared == {"activity.read", "servers.read"}
+    assert shared == {"activity.read", "servers.read", "wallets.read"}
     for name in shared:
         described = [info.description for info in CATALOGUE if info.name == name]
         assert len(described) == len(set(described)) == 2

@@ -84,7 +84,7 @@ async def test_the_number_of_rows_of_each_table_is_printed_in_one_line(seeded: t
     url, output = seeded
     counts = [f"{await value(url, f'SELECT count(*) FROM {table}')} {table}" for table in TABLES]
     assert output == f"seeded {', '.join(counts)}\n"
-    assert counts[0] == f"{USERS} users"
+    assert f"{USERS} users" in counts
 
 
 async def test_users_have_realistic_numbers_of_objects(seeded: tuple[str, str]) -> None:
@@ -127,7 +127,7 @@ async def test_users_come_from_many_countries_and_have_a_language(seeded: tuple[
 
 async def test_the_id_of_a_row_contains_its_time(seeded: tuple[str, str]) -> None:
     url, _ = seeded
-    for table in ("users", "sessions", "api_keys", "ssh_keys", "servers", "subusers", "plans"):
+    for table in ("users", "sessions", "api_keys", "ssh_keys", "servers", "subusers", "plans", "wallets"):
         found = await rows(url, f"SELECT id, created_at FROM {table} ORDER BY id")
         assert all(row["id"].version == 7 for row in found)
         assert [row["id"].int >> 80 for row in found] == [int(row["created_at"].timestamp() * 1000) for row in found]

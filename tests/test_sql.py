@@ -31,7 +31,7 @@ TREES = [
 RUNNERS = {"lock", "many", "one", "page_of", "read", "related", "run", "wanted"}
 LIVE = """
 SELECT o.conname AS name FROM pg_constraint AS o
-WHERE o.contype IN ('c', 'f', 'u', 'x') AND o.connamespace = CAST('public' AS regnamespace)
+WHERE o.contype IN ('c', 'f', 't', 'u', 'x') AND o.connamespace = CAST('public' AS regnamespace)
   AND o.conrelid IS DISTINCT FROM CAST('migrations' AS regclass)
 UNION
 SELECT c.relname FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid

@@ -71,6 +71,8 @@ _ADMIN = (
     ("users.suspend", "Users", "Suspend and unsuspend users"),
     ("users.two-factor", "Users", "Reset the second factors of any other user, and delete single passkeys"),
     ("users.update", "Users", "Change the profile, role, and limits of any user"),
+    ("wallets.adjust", "Wallets", "Change the balance of any user who holds no more"),
+    ("wallets.read", "Wallets", "Read the wallets of any user, with their balances and entries"),
 )
 
 _ACCOUNT = (
@@ -91,6 +93,8 @@ _ACCOUNT = (
     ("ssh-keys.delete", "SSH keys", "Delete your own SSH keys"),
     ("ssh-keys.read", "SSH keys", "List your own SSH keys"),
     ("ssh-keys.update", "SSH keys", "Rename your own SSH keys"),
+    ("wallets.create", "Wallets", "Create wallets of your own"),
+    ("wallets.read", "Wallets", "Read your own wallets, with their balances and entries"),
 )
 
 _SERVER = (

@@ -96,6 +96,18 @@ CONSTRAINTS = {
     "users_tier_known": _invalid("tier"),
     "users_username_key": _taken("username", "username"),
     "users_username_length": _length("username"),
+    "wallet_entries_amount_not_zero": _invalid("amountSat"),
+    "wallet_entries_balance_after_consistent": _invalid("amountSat"),
+    "wallet_entries_reason_length": _length("reason"),
+    "wallet_entries_wallet_id_fkey": _missing("walletId", "wallet"),
+    "wallets_balance_most": Problem(ErrorCode.LIMIT_REACHED, "The balance is too high.", ("amountSat",)),
+    "wallets_balance_not_negative": Problem(ErrorCode.INSUFFICIENT_BALANCE, "The balance is too low.", ("amountSat",)),
+    "wallets_closed_complete": _missing("walletId", "wallet"),
+    "wallets_default_key": Problem(ErrorCode.CONFLICT, "The user already has a default wallet."),
+    "wallets_name_length": _length("name"),
+    "wallets_owner_same": _invalid("userId"),
+    "wallets_total_most": Problem(ErrorCode.LIMIT_REACHED, "The balance of the user is too high.", ("amountSat",)),
+    "wallets_user_id_fkey": _missing("userId", "user"),
 }
 
 

@@ -157,7 +157,7 @@ async def update_user(info: Info, input: UpdateUserInput) -> UserPayload:
 
 @mutation(Access(any="users.delete"), sensitive=True)
 async def delete_user(info: Info, input: DeleteUserInput) -> DeleteUserPayload:
-    """Delete a user with sessions, keys, and memberships. IN_USE while it owns servers, unless `cascade` is true."""
+    """Delete a user, and close the wallets. IN_USE while the user owns servers, unless `cascade` is true."""
     async with write(info, "user.delete") as change:
         user = await lock_other_user(change, input.id, "You cannot delete your own account.")
         if input.cascade:
@@ -169,6 +169,7 @@ async def delete_user(info: Info, input: DeleteUserInput) -> DeleteUserPayload:
             "sshKeys": dependents["ssh_keys"],
             "passkeys": dependents["passkeys"],
             "memberships": dependents["memberships"],
+            "wallets": dependents["wallets"],
         }
         if input.cascade:
             gone["subusers"] = dependents["subusers"]

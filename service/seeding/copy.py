@@ -26,6 +26,7 @@ from service.database.servers import Connection
 from service.database.transaction import Transaction
 from service.errors import ErrorCode, reject
 from service.seeding import rows as seed_rows
+from service.seeding.ids import generator_of, uuid7
 from service.seeding.rows import TABLES, Batch, Recipe
 from service.write import writing
 
@@ -89,12 +90,13 @@ FROM unnest(CAST($1 AS text[])) WITH ORDINALITY AS wanted (name, position)
 JOIN plans ON fold(plans.name) = fold(wanted.name)
 ORDER BY wanted.position
 """
-# Indexes that do not belong to a constraint
+# Indexes that do not belong to a constraint, except the one that finds the default wallets of new users
 INDEXES = """
 SELECT CAST(CAST(indexrelid AS regclass) AS text) AS name, pg_get_indexdef(indexrelid) AS definition
 FROM pg_index
 WHERE indrelid = ANY (CAST(CAST($1 AS text[]) AS regclass[]))
   AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+  AND indexrelid <> CAST('wallets_default_key' AS regclass)
 ORDER BY 1
 """
 
@@ -123,6 +125,8 @@ async def fill(database: Database, run: Run, progress: Progress) -> Counter[str]
             day = (run.day - EPOCH) // dt.timedelta(microseconds=1)
             plans = await _plans(connection, run, day)
             recipe = Recipe(run.seed, run.users, day, plans, run.password_hash, first, taken)
+            # Wallets are copied before their users
+            await connection.execute("SET CONSTRAINTS wallets_user_id_fkey DEFERRED")
             async with _without_indexes(connection, run.users, progress):
                 counts = await _copy_all(connection, recipe, progress)
             await _record(Transaction(connection, database.statements), recipe, counts)
@@ -171,7 +175,7 @@ async def _plans(connection: Connection, run: Run, day: int) -> list[tuple[str, 
     """Return the id and tier of each plan; a plan that already has the name is used unchanged."""
     created = day - seed_rows.SPAN
     for name, description, tier, limits in PLANS:
-        plan_id = seed_rows.uuid7(created, seed_rows.generator_of("roster plan", name, run.seed))
+        plan_id = uuid7(created, generator_of("roster plan", name, run.seed))
         columns = plan_id, name, description, tier, tier == "FREE", orjson.dumps(limits).decode(), created
         await connection.execute(CREATE_PLAN, *columns)
     found = await connection.fetch(PLANS_BY_NAME, [plan[0] for plan in PLANS])
@@ -188,6 +192,8 @@ async def _without_indexes(connection: Connection, users: int, progress: Progres
     if indexes:
         await connection.execute(f"DROP INDEX {', '.join(index['name'] for index in indexes)}")
     yield
+    # An index is not built while foreign keys of its table wait for their check
+    await connection.execute("SET CONSTRAINTS wallets_user_id_fkey IMMEDIATE")
     with progress("Building indexes", len(indexes)) as bar:
         for index in indexes:
             await connection.execute(index["definition"])

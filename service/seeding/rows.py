@@ -10,7 +10,6 @@ import base64
 import datetime as dt
 import hashlib
 import itertools
-import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,17 +17,18 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from service.credentials.tokens import ALPHABET, VISIBLE_LENGTH, TokenKind
 from service.devices import device_name
-from service.seeding import words
+from service.seeding import ledger, words
+from service.seeding.ids import generator_of, uuid7
 from service.types.role import ADMIN_ROLE, STAFF_ROLE, USER_ROLE
 
 T = TypeVar("T")
 Row: TypeAlias = dict[str, Any]
 Batch: TypeAlias = dict[str, list[Row]]
 
-# In the order that the foreign keys require
+# In the order that the foreign keys require; with their wallets before them, users get no other default wallet
 TABLES: Final = (
-    *("users", "credentials", "sessions", "session_tokens", "api_keys", "api_key_secrets", "ssh_keys"),
-    *("servers", "subusers"),
+    *("wallets", "users", "credentials", "sessions", "session_tokens", "api_keys", "api_key_secrets", "ssh_keys"),
+    *("servers", "subusers", "wallet_entries"),
 )
 BATCH: Final = 2_500  # users whose rows are in memory at the same time
 MAX_NUMBER: Final = 99_999_999  # with 7 letters before it, 15 characters: the default policy's longest username
@@ -75,18 +75,6 @@ def batches(recipe: Recipe) -> Iterator[Batch]:
     rows = _Rows(recipe)
     for first in range(0, recipe.users, BATCH):
         yield rows.of(range(first, min(first + BATCH, recipe.users)))
-
-
-def generator_of(*parts: object) -> random.Random:
-    """Return a generator that depends only on the parts. They are a text, because a number would lose its sign."""
-    return random.Random(" ".join(map(str, parts)))  # noqa: S311  (rows must be reproducible, and hold no secret)
-
-
-def uuid7(at: int, generator: random.Random) -> str:
-    """Return an id for the time `at`, in the layout of uuid_v7() in the database."""
-    milliseconds, rest = divmod(at, 1000)
-    number = milliseconds << 80 | 7 << 76 | rest * 4096 // 1000 << 64 | 2 << 62 | generator.getrandbits(62)
-    return f"{number:032x}"
 
 
 _device = cache(device_name)
@@ -169,6 +157,9 @@ class _Rows:
         self._api_keys(user_id, created)
         self._ssh_keys(user_id, created)
         self._servers(user_id, created, number)
+        for wallet in ledger.wallets(user_id, created, self._end, self._random):
+            self._batch["wallets"].append(wallet)
+            self._batch["wallet_entries"].extend(ledger.entries(wallet, self._end, self._random))
 
     def _person(self, number: int) -> Row:
         """Return the columns of a person. The number makes the username and the email address unique."""

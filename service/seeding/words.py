@@ -239,6 +239,9 @@ SUSPENSION_REASONS = (
     "Breach of the terms",
     "Shared login",
 )
+WALLET_NAMES = ("Savings", "Mining", "Shop", "Donations")
+DEPOSITS = ("Deposit by bank transfer", "Lightning deposit", "Refund", "Voucher")
+DEBITS = ("Server, monthly fee", "Additional storage", "Domain, yearly fee", "Backup space")
 SETTINGS = ("{}", "{}", '{"theme": "dark"}', '{"theme": "light", "notifications": {"email": true}}')
 API_KEY_NAMES = ("deploy", "backup job", "terraform", "monitoring", "grafana", "ci", "billing export", "chat bot")
 API_KEY_PERMISSIONS = (

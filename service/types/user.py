@@ -13,9 +13,10 @@ from service.access.actor import expand
 from service.access.rules import Access, Open, Public
 from service.compiler.kinds import Related
 from service.database.rows import Row
-from service.fields import column, computed, entity, page_of, related
+from service.fields import column, computed, entity, page_of, related, related_list
+from service.limits import WALLETS_PER_USER
 from service.pagination import Connection
-from service.scalars import JSON, URL, CountryCode, Permission
+from service.scalars import JSON, URL, BigInt, CountryCode, Permission
 from service.types.node import Node
 from service.types.plan import Plan, ResourceLimits, Tier, effective_limits
 from service.types.role import ADMIN_ROLE, ROOT_ROLE, Role
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from service.types.session import Session
     from service.types.ssh_key import SshKey
     from service.types.subuser import Subuser
+    from service.types.wallet import Wallet
 
 PUBLIC = Public()
 PROFILE = Access(any="users.read", own="account.read")
@@ -103,6 +105,11 @@ def is_set(changed_at: dt.datetime | None) -> bool:
     return changed_at is not None
 
 
+def total(value: int | None) -> int | None:
+    """Return a total of the user's wallets; None if the user was deleted during the request."""
+    return value
+
+
 def is_suspended(suspended_at: dt.datetime | None, suspended_until: dt.datetime | None) -> bool:
     """Return whether a suspension is in force; it ends by itself at its end."""
     return suspended_at is not None and (suspended_until is None or suspended_until > dt.datetime.now(dt.UTC))
@@ -121,7 +128,10 @@ def suspension(
     "A person with an account",
     by_id="users_by_id",
     owner=("id",),
-    relations={"password": Related("id", "passwords_by_user")},
+    relations={
+        "password": Related("id", "passwords_by_user"),
+        "wallet_totals": Related("id", "wallet_totals_by_user"),
+    },
     audit_names={
         "authenticator": "has_password",
         "autologinLink": "sessions",
@@ -223,6 +233,22 @@ class User(Row, Node):
         "memberships_by_user",
         "Memberships on servers of other users, newest first",
         Access(any="servers.read", own="servers.read"),
+    )
+    wallets: list[Annotated[Wallet, strawberry.lazy("service.types.wallet")]] | None = related_list(
+        "wallets_by_user",
+        "id",
+        "Wallets, the default one first",
+        Access(any="wallets.read", own="wallets.read"),
+        most=WALLETS_PER_USER,
+    )
+    wallet_count: int | None = computed(
+        total, "Number of wallets, at least 1", PROFILE, needs=("wallet_totals.number",)
+    )
+    balance_msat: BigInt | None = computed(
+        total,
+        "Sum of the balances of the wallets, in millisatoshi",
+        Access(any="wallets.read", own="wallets.read"),
+        needs=("wallet_totals.balance_msat",),
     )
     audit_events: Connection[Annotated[AuditEvent, strawberry.lazy("service.types.audit_event")]] | None = page_of(
         "audit_events_by_user",

@@ -18,5 +18,10 @@ SELECT servers.id AS key, 'Server' AS type FROM servers WHERE servers.id = ANY(C
 UNION ALL
 SELECT subusers.id AS key, 'Subuser' AS type FROM subusers WHERE subusers.id = ANY(CAST(:keys AS uuid[]))
 UNION ALL
+SELECT wallets.id AS key, 'Wallet' AS type FROM wallets WHERE wallets.id = ANY(CAST(:keys AS uuid[]))
+UNION ALL
+SELECT wallet_entries.id AS key, 'WalletEntry' AS type FROM wallet_entries
+WHERE wallet_entries.id = ANY(CAST(:keys AS uuid[]))
+UNION ALL
 SELECT audit_events.id AS key, 'AuditEvent' AS type FROM audit_events
 WHERE audit_events.id = ANY(CAST(:keys AS uuid[]));

@@ -35,11 +35,11 @@ FROM
 RETURNING users.*;
 
 -- name: delete_user :one
--- Delete a user and, by the foreign keys, the user's credentials and memberships
+-- Delete a user and, by the foreign keys, the user's credentials and memberships; the wallets are closed
 DELETE FROM users WHERE users.id = :id RETURNING users.id;
 
 -- name: dependents_of_user :one
--- The ids of what is deleted with a user; the subusers are those of the user's servers
+-- The ids of what is deleted or closed with a user; the subusers are those of the user's servers
 SELECT
   ARRAY(SELECT api_keys.id FROM api_keys WHERE api_keys.user_id = :id ORDER BY api_keys.id) AS api_keys,
   ARRAY(SELECT passkeys.id FROM passkeys WHERE passkeys.user_id = :id ORDER BY passkeys.id) AS passkeys,
@@ -52,7 +52,8 @@ SELECT
     INNER JOIN servers ON subusers.server_id = servers.id
     WHERE servers.owner_id = :id
     ORDER BY subusers.id
-  ) AS subusers;
+  ) AS subusers,
+  ARRAY(SELECT wallets.id FROM wallets WHERE wallets.user_id = :id ORDER BY wallets.id) AS wallets;
 
 -- name: list_users :list User
 -- Users that match the search and the filter, with a column for each order; for the choice of its index see `pages`

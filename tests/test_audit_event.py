@@ -114,7 +114,7 @@ async def test_every_mutation_adds_exactly_one_event(client: Client, root: Perso
         ("user.password", "User", True, {"password"}),
         ("user.suspend", "User", True, {"suspendedAt", "suspendedReason", "suspendedBy"}),
         ("user.unsuspend", "User", True, {"suspendedAt", "suspendedReason", "suspendedBy"}),
-        ("user.delete", "User", True, user_columns | {"sessions"}),
+        ("user.delete", "User", True, user_columns | {"sessions", "wallets"}),
         ("user.profile", "User", True, {"displayName"}),
         ("user.settings", "User", True, {"settings"}),
         ("user.password", "User", True, {"password"}),

@@ -61,6 +61,9 @@ async def fill(client: Client, root: Person, alice: Person, bob: Person, folder:
     server = (await client.mutate("createServer", server, "server { id }", by=root))["server"]
     subuser = {"serverId": server["id"], "email": "alice@roster.test", "permissions": ["control.start"]}
     await client.mutate("createSubuser", subuser | {"until": "2091-01-01T00:00:00Z"}, "subuser { id }", by=bob)
+    await client.mutate("createWallet", {"name": "Savings"}, "wallet { id }", by=alice)
+    adjustment = {"userId": alice.id, "amountSat": 21, "reason": "top-up"}
+    assert (await client.mutate("adjustBalance", adjustment, "newBalanceMsat", by=root))["errors"] == []
     await with_passkey(client, bob)
     app = await with_app(client, bob)
     await client.mutate("suspendUser", suspension, "user { id }", by=root)
@@ -76,7 +79,7 @@ async def test_what_is_exported_and_imported_elsewhere_is_exported_again_as_the_
     first = await export(database_url, tmp_path / "first.jsonl")
     lines = [json.loads(line) for line in first.splitlines()]
     assert [line["type"] for line in lines] == [
-        *("plan", "role", *("user",) * 7, "ssh-key", "api-key", "passkey", "server", "subuser"),
+        *("plan", "role", *("user",) * 7, "ssh-key", "api-key", "passkey", *("wallet",) * 8, "server", "subuser"),
     ]
     for secret in filled["secrets"]:
         assert secret.encode() not in first

@@ -6,6 +6,7 @@ import asyncio
 import base64
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from tests.conftest import Client, Person
@@ -198,13 +199,20 @@ async def test_there_is_one_default_plan(client: Client, database_url: str, root
 async def test_a_user_who_registers_during_an_import_collides(
     client: Client, database_url: str, tmp_path: Path
 ) -> None:
-    async with client.resources.database.transaction() as transaction:
-        await transaction.connection.execute("INSERT INTO users (username) VALUES ('ada')")
-        running = asyncio.create_task(import_records(database_url, tmp_path, user("ADA"), user("bea")))
-        waiting = "SELECT FROM pg_stat_activity WHERE application_name = 'roster import' AND wait_event_type = 'Lock'"
-        async with asyncio.timeout(60):
-            while not await client.rows(waiting):  # noqa: ASYNC110  (another process)
-                await asyncio.sleep(0.02)
+    other = await asyncpg.connect(database_url)
+    try:
+        async with other.transaction():
+            await other.execute("INSERT INTO users (username) VALUES ('ada')")
+            running = asyncio.create_task(import_records(database_url, tmp_path, user("ADA"), user("bea")))
+            waiting = (
+                "SELECT FROM pg_stat_activity WHERE application_name = 'roster import' AND wait_event_type = 'Lock'"
+            )
+            async with asyncio.timeout(60):
+                while not await client.rows(waiting):
+                    assert not running.done()
+                    await asyncio.sleep(0.05)
+    finally:
+        await other.close()
     imported = await running
     assert imported.numbers("user") == {"read": 2, "new": 1, "collides": 1}
     assert imported.reasons("ADA")[0].startswith("The username is taken by ")

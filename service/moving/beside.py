@@ -8,6 +8,7 @@ from service.database.transaction import Transaction
 from service.moving.checks import Item
 from service.moving.kinds import Kind
 from service.moving.staging import copy
+from service.moving.wallets import store_balances
 
 
 async def store_beside(transaction: Transaction, kind: Kind, items: Sequence[Item]) -> None:
@@ -19,6 +20,8 @@ async def store_beside(transaction: Transaction, kind: Kind, items: Sequence[Ite
         await copy(transaction.connection, "api_key_secrets", ("hash", "api_key_id"), rows)
     elif kind.name == "passkey":
         await transaction.run("set_two_factor_of_users", ids=[item.columns["user_id"] for item in items])
+    elif kind.name == "wallet":
+        await store_balances(transaction, items)
 
 
 async def _store_of_users(transaction: Transaction, items: Sequence[Item]) -> None:

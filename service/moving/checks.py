@@ -17,7 +17,7 @@ from service.identifiers import UsernamePolicy
 from service.inputs import Limit, Text
 from service.moving.report import Report
 from service.parsing import parse_id
-from service.seeding.rows import uuid7
+from service.seeding.ids import uuid7
 from service.types.plan import ResourceLimits
 
 OLDEST: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)  # ids begin with the time since then

@@ -22,6 +22,7 @@ from service.moving.records import (
     SshKeyRecord,
     SubuserRecord,
     UserRecord,
+    WalletRecord,
 )
 
 ROWS: Final = 1_000  # that are in memory at the same time
@@ -56,6 +57,7 @@ USER_COLUMNS: Final = (
     *("id", "username", "email", "email_verified", "first_name", "last_name", "display_name", "language", "tier"),
     *("role", "date_of_birth", "billing_address", "settings", "external_id", "created_at", "last_login_at"),
     *("suspended_at", "suspended_until", "suspended_reason", "suspended_by", "password_hash", "password_changed_at"),
+    *("default_wallet_id", "default_wallet_created_at"),
 )
 
 
@@ -115,6 +117,18 @@ def _passkey(row: Any) -> Record:
     )
 
 
+def _wallet(row: Any) -> Record:
+    return WalletRecord(
+        row["id"],
+        row["user_id"],
+        row["name"],
+        row["is_default"],
+        row["balance_msat"],
+        row["created_at"],
+        row["id"],
+    )
+
+
 def _server(row: Any) -> Record:
     return ServerRecord(row["id"], row["owner_id"], row["name"], row["id"], row["external_id"], row["created_at"])
 
@@ -139,6 +153,7 @@ EXPORTS: Final[tuple[tuple[str, Callable[[Any], Record]], ...]] = (
     ("exported_ssh_keys", _ssh_key),
     ("exported_api_keys", _api_key),
     ("exported_passkeys", _passkey),
+    ("exported_wallets", _wallet),
     ("exported_servers", _server),
     ("exported_subusers", _subuser),
 )

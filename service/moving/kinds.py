@@ -17,6 +17,7 @@ from service.moving.objects import (
     check_server,
     check_ssh_key,
     check_subuser,
+    check_wallet,
 )
 from service.moving.own_form import KINDS as NAMES
 from service.moving.records import (
@@ -28,6 +29,7 @@ from service.moving.records import (
     SshKeyRecord,
     SubuserRecord,
     UserRecord,
+    WalletRecord,
 )
 from service.moving.user import check_user
 
@@ -142,6 +144,14 @@ KINDS: Final = (
         references={"user_id": "user"},
         unique={"name": OWN_NAME, "credential": "o.credential_id = s.credential_id"},
         most=Most("user_id", limits.PASSKEYS_PER_USER),
+    ),
+    Kind(
+        WalletRecord,
+        "wallets",
+        "Wallet",
+        ("id", "user_id", "owner_id", "name", "is_default", "created_at"),
+        check_wallet,
+        references={"user_id": "user"},
     ),
     Kind(
         ServerRecord,

@@ -22,6 +22,7 @@ from service.moving.beside import store_beside
 from service.moving.checks import Item
 from service.moving.kinds import Kind
 from service.moving.report import Report
+from service.moving.wallets import adopt, is_adopted, with_wallets
 from service.types.plan import effective_limits
 
 ACTOR: Final = system_actor("command:import")
@@ -104,6 +105,8 @@ class Loader:
             self._report.dropped(kind.name, key, reason)
         found = [item for item in items if item.key not in missing]
         await self._complete(kind, found)
+        if kind.name == "wallet":
+            return await with_wallets(self._transaction, found, self._report)
         return [item for item in found if "owner_id" not in item.beside or self._is_not_owner(kind, item)]
 
     async def _existing(self, kind: str, ids: Mapping[str, str]) -> dict[str, str]:
@@ -166,7 +169,8 @@ class Loader:
             return
         try:
             async with self._connection.transaction():
-                rows = await staging.insert(self._connection, kind, [item.columns for item in items])
+                rows = await staging.insert(self._connection, kind, [item for item in items if not is_adopted(item)])
+                rows += await adopt(self._transaction, [item for item in items if is_adopted(item)])
                 beyond = await self._beyond_limits(kind, rows)
                 rows = [row for row in rows if row["id"] not in beyond]
                 made = {row["id"]: row for row in rows}
@@ -232,6 +236,8 @@ class Loader:
             row = rows[item.columns["id"]]
             secrets = {name: REDACTED for name in ("password", "authenticator") if item.beside.get(name)}
             changed = created(row) | {name: {"old": None, "new": value} for name, value in secrets.items()}
+            if "balance" in item.beside:
+                changed["balanceMsat"] = {"old": None, "new": item.beside["balance"]}
             columns = event_columns(f"{kind.name}.import", ACTOR, None, target_of(row), changed)
             events.append([columns[name] for name in EVENT_COLUMNS])
         await staging.copy(self._connection, "audit_events", EVENT_COLUMNS, events)

@@ -21,6 +21,7 @@ from service.moving.records import (
     ServerRecord,
     SshKeyRecord,
     SubuserRecord,
+    WalletRecord,
 )
 from service.networks import canonical_networks
 from service.parsing import parse_cidr
@@ -141,3 +142,17 @@ def check_subuser(record: SubuserRecord, check: Check) -> Item:
     names = check.permissions(record.permissions, SERVER, limits.PERMISSIONS_PER_SUBUSER)
     columns = {"permissions": sorted({*names, ALWAYS}), "until": until}
     return check.item(record, columns, server_id=record.server, user_id=record.user)
+
+
+def check_wallet(record: WalletRecord, check: Check) -> Item:
+    """Return the item of a wallet, whose balance becomes an entry of the ledger."""
+    name = check.name(record.name, NAME)
+    balance = record.balance_msat
+    if balance > limits.SAFE_INTEGER:
+        raise NotTaken(f"The balance exceeds {limits.SAFE_INTEGER} msat.")
+    if balance < 0:
+        check.part(f"The balance is {balance} msat. A balance cannot be negative: the wallet is empty.")
+        balance = 0
+    item = check.item(record, {"owner_id": None, "name": name, "is_default": False}, user_id=record.user)
+    item.beside |= {"default": record.is_default, "balance": balance}
+    return item

@@ -48,7 +48,7 @@ class UserRecord:
     `password_hash` has a form that `credentials.foreign_hashes` verifies. `two_factor_secret` is the base32 secret in
     clear text; the import encrypts it. `encrypted_two_factor_secret` is one that the keys of this service decrypt.
     `recovery_codes` are digests as they are stored here. `suspended_at` without `suspended_until` means until it is
-    lifted; `suspended_by` is the id of a user.
+    lifted; `suspended_by` is the id of a user. The default wallet of a user gets its id and time with the user.
     """
 
     key: str
@@ -79,6 +79,8 @@ class UserRecord:
     password_changed_at: dt.datetime | None = None
     encrypted_two_factor_secret: str | None = None
     recovery_codes: tuple[bytes, ...] = ()
+    default_wallet_id: str | None = None
+    default_wallet_created_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

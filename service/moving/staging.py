@@ -15,6 +15,7 @@ import orjson
 from service.database.connection import json_text
 from service.database.rows import record_class
 from service.database.servers import Connection
+from service.moving.checks import Item
 from service.moving.kinds import KINDS, Kind
 
 SESSION = {
@@ -24,6 +25,13 @@ SESSION = {
     "statement_timeout": "0",
     "timezone": "UTC",
 }
+# The default wallets of new users that keep their ids
+WALLETS = """
+INSERT INTO wallets (id, user_id, owner_id, name, is_default, created_at)
+SELECT given.id, made.id, made.id, 'Default', TRUE, given.created_at
+FROM unnest(CAST($1 AS uuid[]), CAST($2 AS uuid[]), CAST($3 AS timestamptz[])) AS given (user_id, id, created_at)
+INNER JOIN made ON given.user_id = made.id
+"""
 _JSONB_VERSION = b"\x01"
 _FAMILIES = {4: 2, 6: 3}  # PostgreSQL's numbers
 _VERSIONS = {number: version for version, number in _FAMILIES.items()}
@@ -52,16 +60,26 @@ async def copy(connection: Connection, table: str, columns: Sequence[str], rows:
     await connection.copy_records_to_table(table, columns=columns, records=rows)
 
 
-async def insert(connection: Connection, kind: Kind, rows: Sequence[dict[str, Any]]) -> list[Any]:
+async def insert(connection: Connection, kind: Kind, items: Sequence[Item]) -> list[Any]:
     """Insert those rows that collide with no other, and return them. All rows are then in the staging table."""
     await connection.execute(f"TRUNCATE {_staged(kind)}")
-    await copy(connection, _staged(kind), kind.columns, ([row[name] for name in kind.columns] for row in rows))
+    rows = ([item.columns[name] for name in kind.columns] for item in items)
+    await copy(connection, _staged(kind), kind.columns, rows)
     columns = ", ".join(kind.columns)
     sql = f"""
     INSERT INTO {kind.table} ({columns}) SELECT {columns} FROM {_staged(kind)}
     ON CONFLICT DO NOTHING RETURNING {kind.table}.*
     """  # noqa: S608
-    return list(await connection.fetch(sql, record_class=record_class(kind.row)))
+    wallets = [
+        (item.columns["id"], *item.beside["default_wallet"]) for item in items if item.beside.get("default_wallet")
+    ]
+    if not wallets:
+        return list(await connection.fetch(sql, record_class=record_class(kind.row)))
+    # In the same statement, because the database creates the other default wallets at its end
+    sql = f"WITH made AS ({sql}), wallets_made AS ({WALLETS}) SELECT made.* FROM made"  # noqa: S608
+    return list(
+        await connection.fetch(sql, *map(list, zip(*wallets, strict=True)), record_class=record_class(kind.row))
+    )
 
 
 async def collisions(connection: Connection, kind: Kind, ids: Sequence[str]) -> dict[str, list[tuple[str, str]]]:

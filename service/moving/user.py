@@ -70,6 +70,7 @@ def check_user(record: UserRecord, check: Check) -> Item:
         "password": _password_hash(record, check),
         "password_changed_at": check.time("password_changed_at", record.password_changed_at) or check.rules.now,
         "authenticator": secret,
+        "default_wallet": _default_wallet(record, check),
         "recovery_codes": [code for code in record.recovery_codes if len(code) == RECOVERY_DIGEST],
     }
     return item
@@ -201,6 +202,14 @@ def _password_hash(record: UserRecord, check: Check) -> str | None:
         check.part("The password hash has a form or a cost that is not supported. The user has no password.")
         return None
     return record.password_hash
+
+
+def _default_wallet(record: UserRecord, check: Check) -> tuple[str, dt.datetime] | None:
+    """Return the id and the time of the default wallet; without an id, the database makes one."""
+    if record.default_wallet_id is None:
+        return None
+    created = check.time("default_wallet_created_at", record.default_wallet_created_at) or check.rules.now
+    return check.new_id(record.default_wallet_id, created)[0], created
 
 
 def _two_factor_secret(record: UserRecord, check: Check) -> bytes | None:

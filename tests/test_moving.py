@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import Client, Person
-from tests.moving import HASH, PASSWORD, SSH_KEY, code_of, command, contents, import_files, import_records, user, write
+from tests.imports import HASH, PASSWORD, SSH_KEY, code_of, command, contents, import_files, import_records, user, write
 
 FULL = user(
     "grace",

@@ -16,7 +16,7 @@ import pytest
 from bench.moving import write
 from service.moving.batches import BATCH
 from tests.conftest import REPOSITORY, Client
-from tests.moving import Imported, contents, import_files
+from tests.imports import Imported, contents, import_files
 
 USERS = 4 * BATCH
 COUNTS = """

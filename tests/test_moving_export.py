@@ -15,7 +15,7 @@ import pytest
 from service.credentials.tokens import digest
 from service.settings import Settings
 from tests.conftest import PASSWORD, Client, Person, opened_client
-from tests.moving import HASH, SSH_KEY, command, empty_database, import_files, import_records, user
+from tests.imports import HASH, SSH_KEY, command, empty_database, import_files, import_records, user
 from tests.second_factors import with_app, with_passkey
 
 

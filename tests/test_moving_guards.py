@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from tests.conftest import Client, Person
-from tests.moving import SSH_KEY, import_records, user
+from tests.imports import SSH_KEY, import_records, user
 from tests.test_moving import find
 
 

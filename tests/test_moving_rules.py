@@ -16,7 +16,7 @@ from service.moving.batches import batches
 from service.moving.checks import Item, Rules
 from service.moving.records import ApiKeyRecord, PlanRecord, Record, SubuserRecord, UserRecord
 from service.moving.report import Report
-from tests.moving import HASH
+from tests.imports import HASH
 
 NOW = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
 ENCRYPTION = Encryption("dGVzdHMtdXNlLXRoaXMta2V5LWFuZC1ub3RoaW5nLWU=")
@@ -71,7 +71,7 @@ def test_a_username_that_could_mislead_is_left_out(username: str) -> None:
 def test_an_administrator_keeps_a_reserved_username() -> None:
     found, reasons = columns(user(username="admin", role="ADMIN"))
     assert (found["username"], reasons) == ("admin", [])
-    assert columns(user(username="root", role="ROOT"))[0]["username"] is None, "without --allow-root, it is no ROOT"
+    assert columns(user(username="root", role="ROOT"))[0]["username"] is None, "without --allow-root, this user gets USER"
 
 
 @pytest.mark.parametrize("email", ["ada@", "ada", "a" * 250 + "@example.org", "ada@example\x00.org"])

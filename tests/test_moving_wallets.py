@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import Client
-from tests.moving import contents, import_records, user
+from tests.imports import contents, import_records, user
 
 MOST = 2**53 - 1
 LEDGER = """

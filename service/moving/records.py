@@ -201,8 +201,8 @@ class Tables(Protocol):
 class Dropped(Protocol):
     """Where a source reports what it does not take."""
 
-    def __call__(self, table: str, key: str, reason: str) -> None:
-        """Report a row, or a part of a row, with a sentence that says why it is not imported."""
+    def __call__(self, table: str, key: str, reason: str, *, taken: bool = False) -> None:
+        """Report a row with a sentence that says why it is not imported. `taken`: the row is, without a part of it."""
 
 
 class Source(Protocol):

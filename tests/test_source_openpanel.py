@@ -130,6 +130,7 @@ def test_suspension_by_renaming_concerns_exactly_one_user() -> None:
         ("SUSPENDED_20260131120000_my_bob", ("my_bob", time("2026-01-31 12:00:00"))),
         ("SUSPENDED_20260131120000_SUSPENDED_20250131120000_bob", None),
         ("SUSPENDED_20261399999999_bob", ("bob", UNKNOWN_TIME)),
+        ("SUSPENDED_00000000000000_bob", ("bob", UNKNOWN_TIME)),
         ("SUSPENDED_bob", ("SUSPENDED_bob", None)),
         ("SUSPENDED_2026_bob", ("SUSPENDED_2026_bob", None)),
         ("suspended_20260131120000_bob", ("suspended_20260131120000_bob", None)),

@@ -6,7 +6,6 @@ new username, `SUSPENDED_<time>_<username>`: the username is restored exactly.
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +33,7 @@ TABLES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 ADMINISTRATORS: Final = "user"  # the name of their table, and the start of their keys
 ROLES: Final = MappingProxyType({"admin": "ROOT", "user": "ADMIN"})
 SUSPENDED: Final = "Suspended in OpenPanel"
-_SUSPENDED_NAME = re.compile(r"SUSPENDED_([0-9]{14})_(.+)", re.DOTALL)
+_SUSPENDED_NAME = re.compile("SUSPENDED_([0-9]{4})" + "([0-9]{2})" * 5 + "_(.+)", re.DOTALL)
 
 
 def read(tables: Tables, dropped: Dropped) -> Iterator[Record]:
@@ -88,7 +87,6 @@ def _user_of(seen: set[str]) -> Callable[[Row], Record]:
 
     def convert(row: Row) -> Record:
         username, suspended_at = suspension_of(row.columns.get("username"))
-        named = dataclasses.replace(row, columns={**row.columns, "username": username})
         email = row.text("email")
         if email is not None and fold(email) in seen:
             row.report("email", "An earlier user has the same address. This user is imported without one.")
@@ -99,7 +97,7 @@ def _user_of(seen: set[str]) -> Callable[[Row], Record]:
             row.report("owner", "Users do not belong to resellers here.")
         return UserRecord(
             key=row.key,
-            username=named.text("username"),
+            username=row.text("username") if suspended_at is None else username,
             email=email,
             plan=row.other("plan_id"),
             external_id=row.key,
@@ -118,7 +116,9 @@ def suspension_of(username: Any) -> tuple[Any, dt.datetime | None]:
     match = _SUSPENDED_NAME.fullmatch(username) if isinstance(username, str) else None
     if match is None:
         return username, None
+    *digits, restored = match.groups()
+    year, month, day, hour, minute, second = map(int, digits)
     try:
-        return match[2], dt.datetime.strptime(match[1], "%Y%m%d%H%M%S").replace(tzinfo=dt.UTC)
+        return restored, dt.datetime(year, month, day, hour, minute, second, tzinfo=dt.UTC)
     except ValueError:
-        return match[2], values.UNKNOWN_TIME
+        return restored, values.UNKNOWN_TIME

@@ -16,6 +16,7 @@ R = TypeVar("R")
 
 NO_SECOND_FACTOR: Final = "Until a new second factor is set up, the password alone is enough."
 BUILT_IN_ROLES: Final = ("USER", "STAFF", "ADMIN", "ROOT")  # a role of another system never gets their rights by name
+EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 SUSPENDED_SERVER: Final = "A server cannot be suspended here."
 
 
@@ -42,14 +43,15 @@ class Row:
 
     def has(self, column: str) -> bool:
         """Return whether a column has a value that is not an empty text, list, or object."""
-        return self.columns.get(column) not in (None, "", [], {})
+        return self.columns.get(column) not in EMPTY
 
     def value(self, column: str, convert: Callable[[Any], T | None]) -> T | None:
         """Return the converted value of a column, or None."""
-        if not self.has(column):
+        given = self.columns.get(column)
+        if given in EMPTY:
             return None
         try:
-            return convert(self.columns[column])
+            return convert(given)
         except ValueError as error:
             self.report(column, str(error))
             return None

@@ -194,7 +194,7 @@ async def test_users_come_from_csv(client: Client, database_url: str, root: Pers
     )
     imported = await import_files(database_url, path, system="csv")
     assert imported.numbers("user") == {"read": 2, "new": 2}
-    assert imported.numbers("users.csv") == {"dropped": 3}
+    assert imported.numbers("table:users.csv") == {"dropped": 3}
     assert [(line["key"], line["reason"]) for line in imported.report if not line["taken"]] == [
         ("line 4", "The row has no username and no email."),
         ("line 5", "created_at has the wrong form."),

@@ -23,7 +23,7 @@ Dropped = list[tuple[str, str, str]]
 def rows_of(path: Path, table: str = "users") -> tuple[list[dict[str, Any]], Dropped]:
     """Return the rows of a table, and what was dropped."""
     dropped: Dropped = []
-    files = TableFiles([path], lambda *line: dropped.append(line))
+    files = TableFiles([path], lambda *line, **_: dropped.append(line))
     return list(files.rows(table)), dropped
 
 
@@ -61,7 +61,7 @@ def test_the_tables_of_a_folder_are_found_by_their_names(tmp_path: Path) -> None
     (tmp_path / "users.jsonl").write_text('{"id": 1}\n')
     (tmp_path / "servers.jsonl.gz").write_bytes(gzip.compress(b'{"id": 2}\n'))
     (tmp_path / "notes.txt").write_text("not a table")
-    files = TableFiles([tmp_path], lambda *line: None)
+    files = TableFiles([tmp_path], lambda *line, **_: None)
     assert sorted(files.files) == files.unread == ["servers", "users"]
     assert list(files.rows("servers")) == [{"id": 2}]
     assert (list(files.rows("subusers")), files.unread) == ([], ["users"])
@@ -82,7 +82,7 @@ def test_files_that_cannot_be_used_are_reported(tmp_path: Path, names: list[str]
         if name not in {"missing.jsonl", "folder"}:
             (tmp_path / name).write_text("")
     with pytest.raises(MovingError, match=complaint):
-        TableFiles([tmp_path / name for name in names], lambda *line: None)
+        TableFiles([tmp_path / name for name in names], lambda *line, **_: None)
 
 
 def test_a_gzip_file_that_was_cut_is_reported(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_the_own_form_reports_lines_and_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "all.jsonl"
     path.write_text('{"type": "user", "key": "1"}\n{"type": "usr"}\nnonsense\n{"type": "user", "key": "4"}\n')
     dropped: Dropped = []
-    found = list(read_own_form([LineFile(path)], lambda *line: dropped.append(line)))
+    found = list(read_own_form([LineFile(path)], lambda *line, **_: dropped.append(line)))
     assert [record.key for record in found] == ["1", "4"]
     assert [(table, place) for table, place, _ in dropped] == [("all.jsonl", "line 2"), ("all.jsonl", "line 3")]
 
@@ -164,7 +164,7 @@ def test_a_csv_header_that_cannot_be_used_is_reported(tmp_path: Path, header: st
     path = tmp_path / "users.csv"
     path.write_text(f"{header}\na,b\n")
     with pytest.raises(MovingError, match=complaint):
-        list(read_csv([LineFile(path)], lambda *line: None))
+        list(read_csv([LineFile(path)], lambda *line, **_: None))
 
 
 def test_csv_rows_that_cannot_be_read_are_dropped(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_csv_rows_that_cannot_be_read_are_dropped(tmp_path: Path) -> None:
         b'username,email\nada,a@x.test\n"bea"x,b@x.test\n\ncea,"c@x.test"\n' + b"d" * 200_000 + b",e\neva,\n"
     )
     dropped: Dropped = []
-    found = list(read_csv([LineFile(path)], lambda *line: dropped.append(line)))
+    found = list(read_csv([LineFile(path)], lambda *line, **_: dropped.append(line)))
     assert [record.key for record in found] == ["ada", "cea", "eva"]
     assert [place for _, place, _ in dropped] == ["line 3", "line 6"]
 

@@ -71,7 +71,9 @@ def test_a_username_that_could_mislead_is_left_out(username: str) -> None:
 def test_an_administrator_keeps_a_reserved_username() -> None:
     found, reasons = columns(user(username="admin", role="ADMIN"))
     assert (found["username"], reasons) == ("admin", [])
-    assert columns(user(username="root", role="ROOT"))[0]["username"] is None, "without --allow-root, this user gets USER"
+    assert columns(user(username="root", role="ROOT"))[0]["username"] is None, (
+        "without --allow-root, this user gets USER"
+    )
 
 
 @pytest.mark.parametrize("email", ["ada@", "ada", "a" * 250 + "@example.org", "ada@example\x00.org"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import importlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -25,12 +24,11 @@ from service.moving.load import Loader
 from service.moving.own_form import read_own_form
 from service.moving.records import Record
 from service.moving.report import Report
+from service.moving.sources import SOURCES
 from service.moving.tables import LineFile, MovingError, TableFiles
 
-# Systems whose tables a module of `sources` reads, and the forms of this service
-TABLES: Final = ("calagopus", "eclipanel", "lnbits", "openpanel", "pterodactyl")
-FORMS: Final = ("csv", "jsonl")
-SYSTEMS: Final = tuple(sorted((*TABLES, *FORMS)))
+FORMS: Final = ("csv", "jsonl")  # other than the tables of a system
+SYSTEMS: Final = tuple(sorted((*SOURCES, *FORMS)))
 NAME: Final = re.compile("[A-Za-z0-9_.-]{1,64}")
 # Opens a progress bar of a length; its `update` advances it
 Progress: TypeAlias = Callable[[int], AbstractContextManager[Any]]
@@ -62,15 +60,14 @@ class Import:
     def _opened(self) -> Sequence[LineFile]:
         if self._options.system in FORMS:
             return [LineFile(path) for path in self._options.paths]
-        self._tables = TableFiles(self._options.paths, self._report.dropped)
+        self._tables = TableFiles(self._options.paths, self._report.of_source)
         return list(self._tables.files.values())
 
     def _records(self) -> Iterator[Record]:
         if self._tables is None:
             read = read_csv if self._options.system == "csv" else read_own_form
-            return read(self._files, self._report.dropped)
-        source = importlib.import_module(f"service.moving.sources.{self._options.system}")
-        return source.read(self._tables, self._report.dropped)  # type: ignore[no-any-return]
+            return read(self._files, self._report.of_source)
+        return SOURCES[self._options.system](self._tables, self._report.of_source)
 
     async def run(
         self, database: Database, usernames: UsernamePolicy, encryption: Encryption, progress: Progress

@@ -60,6 +60,7 @@ class Loader:
         """Load a batch, in one transaction."""
         async with self._connection.transaction():
             for kind, items in batch:
+                await self._resolve_optional(kind, items)
                 fresh = await self._without_known(kind, items)
                 fresh = await self._with_references(kind, fresh)
                 await self._insert(kind, await self._with_free_ids(kind, fresh))
@@ -88,19 +89,10 @@ class Loader:
         """Return the items whose references were found, with the ids."""
         missing: dict[str, str] = {}
         for column, target in kind.references.items():
-            wanted = {item.references[column] for item in items if column in item.references}
-            ids = await self._existing(target, await self._ids(target, list(wanted))) if wanted else {}
-            for item in items:
-                key = item.references.get(column)
-                if key is None:
-                    continue
-                if key in ids:
-                    item.columns[column] = ids[key]
-                elif column not in kind.optional:
-                    missing.setdefault(item.key, f"The {target} {key[:100]} does not exist, or was not taken.")
-                else:
-                    reason = f"The {target} {key[:100]} does not exist, or was not taken. It is left out."
-                    self._report.part(kind.name, item.key, reason)
+            if column not in kind.optional:
+                for item in await self._resolve(column, target, items):
+                    reason = f"The {target} {item.references[column][:100]} does not exist, or was not taken."
+                    missing.setdefault(item.key, reason)
         for key, reason in missing.items():
             self._report.dropped(kind.name, key, reason)
         found = [item for item in items if item.key not in missing]
@@ -108,6 +100,29 @@ class Loader:
         if kind.name == "wallet":
             return await with_wallets(self._transaction, found, self._report)
         return [item for item in found if "owner_id" not in item.beside or self._is_not_owner(kind, item)]
+
+    async def _resolve_optional(self, kind: Kind, items: Sequence[Item]) -> None:
+        """Resolve the references that may be left out; those of known rows, too, so that each report is complete."""
+        for column in sorted(kind.optional):
+            target = kind.references[column]
+            for item in await self._resolve(column, target, items):
+                name = item.references[column][:100]
+                reason = f"The {target} {name} does not exist, or was not taken. It is left out."
+                self._report.part(kind.name, item.key, reason)
+
+    async def _resolve(self, column: str, target: str, items: Sequence[Item]) -> list[Item]:
+        """Set a column of the items to the ids of what they name; return the items whose record was not found."""
+        naming = [item for item in items if column in item.references]
+        wanted = {item.references[column] for item in naming}
+        ids = await self._existing(target, await self._ids(target, list(wanted))) if wanted else {}
+        missing = []
+        for item in naming:
+            found = ids.get(item.references[column])
+            if found is None:
+                missing.append(item)
+            else:
+                item.columns[column] = found
+        return missing
 
     async def _existing(self, kind: str, ids: Mapping[str, str]) -> dict[str, str]:
         """Return the ids of objects that were not deleted since; users and servers are locked from then on."""

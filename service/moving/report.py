@@ -32,8 +32,16 @@ class Report:
         with self._lock:
             self.counts[kind][what] += number
 
+    def of_source(self, table: str, key: str, reason: str, *, taken: bool = False) -> None:
+        """Report a row of a file that does not become a record; `taken` says that only a part of it does not."""
+        if taken:
+            self.part(table, key, reason)
+            return
+        self.count(f"table:{table}", "dropped")
+        self._write(table, key, reason, taken=False)
+
     def dropped(self, table: str, key: str, reason: str) -> None:
-        """Report a row that is not taken, because of what it is."""
+        """Report a record that is not taken, because of what it is."""
         self.count(table, "dropped")
         self._write(table, key, reason, taken=False)
 

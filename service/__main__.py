@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from service.commands import database, doctor, documents, encryption, mail, seed, serve, signing_key
+from service.commands import database, doctor, documents, encryption, mail, moving, seed, serve, signing_key
 
 
 @click.group(context_settings={"max_content_width": 110})
@@ -17,6 +17,8 @@ for command in (
     database.create_admin,
     doctor.doctor,
     documents.documents,
+    moving.export_,
+    moving.import_,
     serve.list_settings,
     mail.mail,
     database.migrate,

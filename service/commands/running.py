@@ -18,6 +18,7 @@ from service.embedded.account import EmbeddedError
 from service.embedded.server import start
 from service.embedded.watch import watched
 from service.errors import MutationRejected
+from service.moving.tables import MovingError
 from service.resources import database_of
 from service.settings import Settings, SettingsError
 from service.workers import AddressError, WorkerError
@@ -29,6 +30,7 @@ EXPECTED = (
     EmbeddedError,
     EncryptionError,
     MigrationError,
+    MovingError,
     MutationRejected,
     SettingsError,
     UnsuitableServerError,

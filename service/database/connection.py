@@ -53,7 +53,8 @@ class UnsuitableServerError(Exception):
     """The PostgreSQL server or database cannot be used; the message says why."""
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
+    """Return the JSON text of a value, with times as DateTime and Date represent them."""
     return orjson.dumps(value, default=_time, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
 
 
@@ -70,7 +71,9 @@ async def codecs(connection: Any) -> None:
     """Read UUIDs, addresses, and networks as the text that GraphQL returns, and jsonb as plain Python values."""
     for name in ("uuid", "inet", "cidr"):
         await connection.set_type_codec(name, schema="pg_catalog", encoder=str, decoder=str, format="text")
-    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_json, decoder=orjson.loads, format="text")
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=json_text, decoder=orjson.loads, format="text"
+    )
 
 
 class Database:

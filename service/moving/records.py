@@ -8,11 +8,9 @@ The order is that of `RECORDS`: a record follows all records that it names.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +23,8 @@ class PlanRecord:
     tier: str = "FREE"
     is_default: bool = False
     limits: Mapping[str, int] = field(default_factory=dict)
+    id: str | None = None
+    created_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class RoleRecord:
     description: str | None = None
     permissions: tuple[str, ...] = ()
     require_two_factor: bool = False
+    id: str | None = None
+    created_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,9 @@ class UserRecord:
 
     `role` is the name of a built-in role or the key of a RoleRecord. `id` keeps a UUID of the other system.
     `password_hash` has a form that `credentials.foreign_hashes` verifies. `two_factor_secret` is the base32 secret in
-    clear text; the import encrypts it. `suspended_at` without `suspended_until` means until it is lifted.
+    clear text; the import encrypts it. `encrypted_two_factor_secret` is one that the keys of this service decrypt.
+    `recovery_codes` are digests as they are stored here. `suspended_at` without `suspended_until` means until it is
+    lifted; `suspended_by` is the id of a user. The default wallet of a user gets its id and time with the user.
     """
 
     key: str
@@ -71,6 +75,12 @@ class UserRecord:
     suspended_reason: str | None = None
     password_hash: str | None = None
     two_factor_secret: str | None = None
+    suspended_by: str | None = None
+    password_changed_at: dt.datetime | None = None
+    encrypted_two_factor_secret: str | None = None
+    recovery_codes: tuple[bytes, ...] = ()
+    default_wallet_id: str | None = None
+    default_wallet_created_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,7 @@ class SshKeyRecord:
     public_key: str
     created_at: dt.datetime | None = None
     last_used_at: dt.datetime | None = None
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +110,23 @@ class ApiKeyRecord:
     created_at: dt.datetime | None = None
     last_used_at: dt.datetime | None = None
     expires_at: dt.datetime | None = None
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyRecord:
+    """A passkey; it can only be used if the public address of this service has the same host as where it was made."""
+
+    key: str
+    user: str
+    name: str
+    credential_id: bytes
+    public_key: bytes
+    sign_count: int = 0
+    transports: tuple[str, ...] = ()
+    created_at: dt.datetime | None = None
+    last_used_at: dt.datetime | None = None
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +139,7 @@ class WalletRecord:
     is_default: bool
     balance_msat: int = 0
     created_at: dt.datetime | None = None
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +164,19 @@ class SubuserRecord:
     permissions: tuple[str, ...]
     created_at: dt.datetime | None = None
     until: dt.datetime | None = None
+    id: str | None = None
 
 
 Record = (
-    PlanRecord | RoleRecord | UserRecord | SshKeyRecord | ApiKeyRecord | WalletRecord | ServerRecord | SubuserRecord
+    PlanRecord
+    | RoleRecord
+    | UserRecord
+    | SshKeyRecord
+    | ApiKeyRecord
+    | PasskeyRecord
+    | WalletRecord
+    | ServerRecord
+    | SubuserRecord
 )
 RECORDS: tuple[type[Any], ...] = (
     PlanRecord,
@@ -146,6 +184,7 @@ RECORDS: tuple[type[Any], ...] = (
     UserRecord,
     SshKeyRecord,
     ApiKeyRecord,
+    PasskeyRecord,
     WalletRecord,
     ServerRecord,
     SubuserRecord,

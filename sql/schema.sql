@@ -88,6 +88,14 @@ CREATE TABLE idempotency_keys (
   CONSTRAINT idempotency_keys_pkey PRIMARY KEY (actor_id, operation, key_hash)
 ) WITH (fillfactor=85);
 
+CREATE TABLE imported_rows (
+  source text NOT NULL,
+  kind text NOT NULL,
+  key text NOT NULL,
+  object_id uuid NOT NULL,
+  CONSTRAINT imported_rows_pkey PRIMARY KEY (source, kind, key)
+);
+
 CREATE TABLE invitations (
   user_id uuid NOT NULL,
   expires_at timestamp with time zone NOT NULL,

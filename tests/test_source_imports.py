@@ -19,7 +19,7 @@ from service.credentials.passwords import OWN_PREFIX
 from service.moving.batches import BATCH
 from service.moving.sources import SOURCES
 from tests.conftest import REPOSITORY, Client
-from tests.moving import Imported, contents, import_files
+from tests.imports import Imported, contents, import_files
 from tests.source_tables import FOLDER, exported
 
 PASSWORD = "correct-horse-battery-42"

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from tests.conftest import Client, Person
-from tests.imports import SSH_KEY, import_records, user
+from tests.imports import SSH_KEY, import_files, import_records, user
 from tests.test_moving import find
 
 
@@ -216,3 +216,17 @@ async def test_a_user_who_registers_during_an_import_collides(
     imported = await running
     assert imported.numbers("user") == {"read": 2, "new": 1, "collides": 1}
     assert imported.reasons("ADA")[0].startswith("The username is taken by ")
+
+
+async def test_a_deleted_user_leaves_no_address_and_is_not_imported_again(
+    client: Client, database_url: str, root: Person, tmp_path: Path
+) -> None:
+    table = tmp_path / "users.csv"
+    table.write_text("email,username\ngone@example.org,gone_user\nkept@example.org,kept_user\n", "utf-8")
+    await import_files(database_url, table, system="csv")
+    user_id = await find(client, "gone_user")
+    assert (await client.mutate("deleteUser", {"id": user_id}, "", by=root))["errors"] == []
+    keys = [row["key"] for row in await client.rows("SELECT key FROM imported_rows ORDER BY key")]
+    assert [key[:7] for key in keys] == ["kept_us", "sha256:"] or [key[:5] for key in keys] == ["kept@", "sha25"]
+    again = await import_files(database_url, table, system="csv")
+    assert again.numbers("user") == {"read": 2, "known": 2}

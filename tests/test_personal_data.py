@@ -98,6 +98,7 @@ WITHOUT_PERSON = {
     "erasures": "deleted users, who cannot export",
     "features": "settings of the operator",
     "geo_rules": "settings of the operator",
+    "imported_rows": "keys of another system; those of deleted users are hashes",
     "migrations": "the history of the schema",
     "permission_presets": "settings of the operator",
     "plans": "of all users; the name and limits of the own plan are exported",

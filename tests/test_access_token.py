@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -128,7 +129,7 @@ async def test_sensitive_mutations_follow_the_session(client: Client, admin: Per
 async def test_a_token_creates_and_changes_no_key_and_no_link(client: Client, admin: Person, bob: Person) -> None:
     mine = await key(client, admin, "account.read")
     token = await created(client, admin)
-    mutations = {
+    mutations: dict[str, dict[str, Any]] = {
         "addSshKey": {"name": "laptop", "publicKey": SSH_KEY},
         "createApiKey": {"name": "for ever"},
         "createAutologinLink": {"userId": bob.id},

@@ -11,9 +11,10 @@ the limit (CVE-2024-4629), and the rollback of the request does not undo it (CVE
 operation of a batch counts.
 
 Three keys are counted: the account as seen from the client, the client, and the account. The client is the session for
-attempts on the caller's own account, else the address. SECURITY: a wrong password from elsewhere must not lock out the
-owner (ASVS 6.1.1): the third key, which stops an attack from many addresses, is not counted for the owner's session,
-and for `trusted` clients, such as addresses where the owner has signed in before.
+attempts on the caller's own account, or all of the caller's API keys together, else the address. SECURITY: a wrong
+password from elsewhere must not lock out the owner (ASVS 6.1.1): the third key, which stops an attack from many
+addresses, is not counted for the owner's session, and for `trusted` clients, such as addresses where the owner has
+signed in before.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
+from service.access.actor import Actor
 from service.context import Context
 from service.credentials.hash_queue import client_gone
 from service.database.connection import Database
@@ -169,9 +171,8 @@ def _limits(
     context: Context, operation: Operation, account: str | None, *, trusted: bool
 ) -> tuple[bytes, dict[bytes, Limit]]:
     """Return the key of the client, and the limit of each key in ascending order."""
-    name, actor = operation.name, context.actor
-    own = account is not None and account == actor.user_id
-    client = f"{actor.credential}" if own else customer_network(context.request.ip) or "unknown"
+    name, own = operation.name, _own_client(context.actor, account)
+    client = own or customer_network(context.request.ip) or "unknown"
     client_key = _key(name, "client", client)
     limits = {client_key: operation.client}
     if account is not None:
@@ -179,6 +180,17 @@ def _limits(
         if not (own or trusted):
             limits[_key(name, "account", account)] = operation.account
     return client_key, dict(sorted(limits.items()))
+
+
+def _own_client(actor: Actor, account: str | None) -> str | None:
+    """Return the client of an attempt on the caller's own account; None for any other.
+
+    SECURITY: a key can create more keys, and a person who acts as a user more sessions: counted apart, each would begin
+    with no attempts.
+    """
+    if account is None or account != actor.user_id or actor.impersonator_id is not None:
+        return None
+    return f"api-keys:{account}" if actor.session_id is None else actor.credential
 
 
 async def _begin(context: Context, limits: dict[bytes, Limit], client: bytes) -> Attempt:

@@ -1,6 +1,6 @@
 """The second factors of a user: codes of an authenticator app, recovery codes, and whether there is any factor.
 
-Every function runs in the transaction of a write in which the user is locked.
+Every function but `begin_factor_attempt` runs in the transaction of a write in which the user is locked.
 """
 
 from __future__ import annotations
@@ -8,14 +8,28 @@ from __future__ import annotations
 from typing import Any
 
 from service import limits
+from service.attempts import TWO_FACTOR, Attempt, begin_attempt
+from service.context import Context
 from service.credentials.totp import is_totp, matching_step, new_recovery_codes, recovery_digest, without_separators
 from service.errors import ErrorCode, reject
 from service.mail.outbox import Template, send_mail, where_and_when
+from service.networks import customer_network
 from service.one_time import Purpose, consume_token, create_token, revoke_tokens
 from service.write import Write
 
 WRONG_CODE = "The code is wrong, or was used before."
 EXPIRED_LOGIN = "This login has expired. Sign in again."
+
+
+async def begin_factor_attempt(context: Context, user_id: str | None) -> Attempt:
+    """Count an attempt at a factor of a user who is signing in; None stands for an unknown user.
+
+    SECURITY: wrong codes of a person who knows the password must not lock out the owner at a known address.
+    """
+    network = customer_network(context.request.ip)
+    read = context.resources.database.read
+    trusted = user_id is not None and bool(await read("has_signed_in_from", user_id=user_id, network=network))
+    return await begin_attempt(context, TWO_FACTOR, account=user_id, trusted=trusted)
 
 
 async def require_code(change: Write, user: Any, code: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -22,6 +23,7 @@ from tests.access_tokens import (
     parts_of,
 )
 from tests.conftest import PASSWORD, Client, Person, opened_client
+from tests.objects import SSH_KEY
 from tests.sessions import aged, impersonated, key, login
 
 
@@ -122,6 +124,22 @@ async def test_sensitive_mutations_follow_the_session(client: Client, admin: Per
     answer = await client.execute(document, {"id": bob.id}, by=old)
     assert answer["errors"][0]["extensions"] == {"code": "REAUTH_REQUIRED"}
     assert (await client.data(document, {"id": bob.id}, by=await created(client, admin)))["deleteUser"]["deletedId"]
+
+
+async def test_a_token_creates_and_changes_no_key_and_no_link(client: Client, admin: Person, bob: Person) -> None:
+    mine = await key(client, admin, "account.read")
+    token = await created(client, admin)
+    mutations: dict[str, dict[str, Any]] = {
+        "addSshKey": {"name": "laptop", "publicKey": SSH_KEY},
+        "createApiKey": {"name": "for ever"},
+        "createAutologinLink": {"userId": bob.id},
+        "deleteApiKey": {"id": mine["id"]},
+        "rotateApiKey": {"id": mine["id"]},
+        "updateApiKey": {"id": mine["id"], "permissions": ["users.read"]},
+    }
+    for field, value in mutations.items():
+        errors = (await client.mutate(field, value, "__typename", by=token))["errors"]
+        assert [error["code"] for error in errors] == ["NOT_ALLOWED"], field
 
 
 async def test_an_api_key_gets_no_token(client: Client, alice: Person) -> None:

@@ -180,6 +180,14 @@ def test_a_name_is_not_a_link(name: str) -> None:
         assert "://evil" not in text.text
 
 
+@pytest.mark.parametrize("mark", ["\u3002", "\uff0e", "\uff61"])
+def test_a_name_with_another_full_stop_is_not_a_link(mark: str) -> None:
+    # Browsers, and mail programs that follow them, read each as a dot (UTS 46)
+    text = rendered(Template.INVITATION, name=f"Win at evil{mark}example\uff0fwin now")
+    assert f"evil{mark} example\uff0f win now" in text.text
+    assert f"evil{mark}example" not in text.html
+
+
 def test_an_address_as_the_name_stays_as_it_is() -> None:
     assert rendered(Template.INVITATION, name="alice@roster.test").text.startswith("Hello alice@roster.test,")
 

@@ -195,6 +195,14 @@ async def test_registrations_are_limited_by_address_and_by_client(client: Client
     assert [answer["data"][f"a{n}"] is not None for n in range(7)] == [True] * 5 + [False] * 2
 
 
+async def test_other_writings_of_an_address_are_counted_together(client: Client) -> None:
+    # The dots above, and the domain, in composed and decomposed characters, and as ASCII (IDNA)
+    parts = (("j\u00f6rg", "jo\u0308rg", "J\u00d6RG"), ("b\u00fccher.test", "bu\u0308cher.test", "xn--bcher-kva.test"))
+    addresses = [f"{local}@{domain}" for local in parts[0] for domain in parts[1]]
+    answers = [await register(client, email=address) for address in addresses]
+    assert ["errors" in answer for answer in answers] == [False] * REGISTER.pair.most + [True] * 4
+
+
 async def test_the_mail_to_a_stranger_has_no_text_of_the_person_who_registers(client: Client) -> None:
     value = {"firstName": "Win money at evil.example", "lastName": "Now"}
     assert await registered(client, **value) == []

@@ -23,6 +23,8 @@ LONGEST: Final = 200  # characters of a value that people choose
 LINKS: Final = frozenset({"email", "url"})
 TIMES: Final = frozenset({"due", "time"})
 CHOSEN: Final = frozenset({"by", "key_name", "name", "server_name"})
+# What ends a part of an address for some mail program or browser (UTS 46), with the forms of full and half width
+ENDS_PART = re.compile(r"([.:/\u3002\uff0e\uff61\uff1a\uff0f])(?=[^\s.:/\u3002\uff0e\uff61\uff1a\uff0f])")
 # Line breaks of any kind, other control characters, and those that reverse the direction of what follows
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -86,7 +88,7 @@ def _printable(name: str, value: Any, recipient: str) -> Any:
     if name in LINKS or value == recipient:
         return text
     text = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
-    return re.sub(r"([.:/])(?=[^\s.:/])", r"\1 ", text) if name in CHOSEN else text
+    return ENDS_PART.sub(r"\1 ", text) if name in CHOSEN else text
 
 
 def _text_link(url: str, label: str) -> str:

@@ -16,7 +16,7 @@ from service.database.constraints import CONSTRAINTS
 from service.errors import ErrorCode, reject
 from service.inputs import KEY_NAME, Future, Items, Number, changes, given, optional
 from service.mail.outbox import Template, send_mail, where_and_when
-from service.mutations.guards import require_values
+from service.mutations.guards import require_no_access_token, require_values
 from service.networks import all_within, canonical_networks
 from service.payloads import Payload, mutation, result
 from service.scalars import CIDR, Permission
@@ -94,7 +94,7 @@ async def create_api_key(info: Info, input: CreateApiKeyInput) -> CreateApiKeyPa
     async with write(info, "api-key.create") as change:
         # SECURITY: counted while the user is locked, because parallel requests could exceed the limit (CVE-2025-69198)
         user = await change.lock_own_user()
-        require_current_secret(change)
+        require_lasting_credential(change)
         await _check_room(change, user.id, "name")
         columns = {
             "permissions": names,
@@ -184,7 +184,7 @@ async def _lock_key(change: Write, key_id: str) -> tuple[Any, Any]:
         owner = await change.run("lock_user", id=found.user_id)
     key = await change.lock("lock_api_key", key_id)
     if key.user_id == change.actor.user_id:
-        require_current_secret(change)
+        require_lasting_credential(change)
         stronger = _beyond_own_key(change, key)
         if stronger:
             raise reject(
@@ -198,11 +198,13 @@ async def _notify(change: Write, owner: Any, key_name: str) -> None:
     await send_mail(change, Template.API_KEY_CREATED, owner, key_name=key_name, **where_and_when(change))
 
 
-def require_current_secret(change: Write) -> None:
-    """Reject the old secret of a rotated key.
+def require_lasting_credential(change: Write) -> None:
+    """Reject the old secret of a rotated key, and an access token.
 
-    SECURITY: what is valid for a grace period must not create, extend, or rotate what outlives it.
+    SECURITY: what is valid for a grace period, or for minutes and at other services, must not create, extend, or rotate
+    what outlives it.
     """
+    require_no_access_token(change.actor)
     bounds = change.actor.key_bounds
     if bounds is not None and bounds.retiring:
         raise reject(ErrorCode.NOT_ALLOWED, "This secret was rotated. Use the new one.")

@@ -17,7 +17,7 @@ from service.errors import ErrorCode, reject
 from service.inputs import TOKEN as TOKEN_TEXT
 from service.inputs import Text, given, optional
 from service.links import AUTOLOGIN, link
-from service.mutations.api_key import require_current_secret
+from service.mutations.api_key import require_lasting_credential
 from service.mutations.session import LoginPayload
 from service.one_time import Purpose, consume_token, create_token, find_token
 from service.payloads import Payload, mutation, result
@@ -65,7 +65,7 @@ async def create_autologin_link(info: Info, input: CreateAutologinLinkInput) -> 
     """
     settings, actor = info.context.resources.settings, info.context.actor
     async with write(info, "user.autologin-link") as change:
-        require_current_secret(change)
+        require_lasting_credential(change)
         user = await change.lock("lock_user", input.user_id, "userId")
         if user.id == actor.user_id:
             raise reject(ErrorCode.NOT_ALLOWED, "You cannot act as yourself.", "userId")

@@ -7,6 +7,7 @@ from typing import Any
 
 from strawberry.utils.str_converters import to_camel_case
 
+from service.access.actor import Actor
 from service.access.authenticate import SUSPENDED
 from service.access.authorize import require_recent, require_self
 from service.context import Info
@@ -73,6 +74,15 @@ def require_active(user: Any) -> None:
         raise ApiError(ApiErrorCode.USER_SUSPENDED, SUSPENDED)
 
 
+def require_no_access_token(actor: Actor) -> None:
+    """Reject an access token.
+
+    SECURITY: it is given to other services, which must not get the session, further tokens, or keys by it.
+    """
+    if actor.by_access_token:
+        raise reject(ErrorCode.NOT_ALLOWED, "Use the token of the session. An access token is not enough.")
+
+
 def require_version(user: Any, version: int | None) -> None:
     """Raise VERSION_MISMATCH, with the user as it is now, unless the given version is the user's."""
     if isinstance(version, int) and version != user.version:
@@ -99,14 +109,15 @@ def check_email(change: Write, user: Any, columns: dict[str, Any]) -> None:
     """Add a problem for a new email address that the caller may not set.
 
     SECURITY: the owner of the address can reset the password. So an API key, which is limited, must not set one that
-    outlives or widens the key, and never that of its own user.
+    outlives or widens the key, and an old session requires what it requires to set the password. The own address takes
+    the password, a confirmation, and a link that undoes it: otherwise a stolen session were enough to keep the account.
     """
     if "email" not in columns or columns["email"] == user.email or change.problems.has("email"):
         return
+    require_recent(change.actor)
     change.require_lasting_key("change email addresses", "email")
-    if user.id == change.actor.user_id and change.actor.api_key_id is not None:
-        message = "An API key cannot change the email address of its own user."
-        change.problems.add(ErrorCode.NOT_ALLOWED, message, "email")
+    if user.id == change.actor.user_id:
+        change.problems.add(ErrorCode.NOT_ALLOWED, "Use changeEmail to change your own email address.", "email")
 
 
 async def report_taken(

@@ -9,12 +9,12 @@ import strawberry
 
 from service import limits
 from service.access.rules import Public
-from service.attempts import RESET, TOKEN, TWO_FACTOR, begin_attempt
+from service.attempts import RESET, TOKEN, begin_attempt
 from service.audit import REDACTED
 from service.context import Info
 from service.database.connection import Database
 from service.features import Flag, enabled_flags, require_feature
-from service.identifiers import email_problems
+from service.identifiers import email_problems, fold
 from service.inputs import PASSWORD, given, optional
 from service.inputs import TOKEN as TOKEN_TEXT
 from service.links import RESET_PASSWORD, link
@@ -24,7 +24,7 @@ from service.mutations.guards import consume_own_token, expired, lock_user_of_to
 from service.mutations.user import replace_password
 from service.one_time import BOUND_TO_ADDRESS, Purpose, create_token, find_token, revoke_tokens
 from service.payloads import mutation
-from service.two_factor import require_code
+from service.two_factor import begin_factor_attempt, require_code
 from service.types.payload import UserPayload
 from service.types.user import is_suspended
 from service.user_input import EMAIL, hashed_password, password_words
@@ -67,7 +67,7 @@ async def request_password_reset(info: Info, input: RequestPasswordResetInput) -
     email, found = email_problems(input.email, "email")
     info.problems.extend(found)
     info.problems.raise_if_any()
-    await begin_attempt(info.context, RESET, account=str(email).casefold())
+    await begin_attempt(info.context, RESET, account=fold(str(email)))
     async with write(info, "password.reset-request") as change:
         user: Any = next(iter(await change.run("users_by_email", keys=[email])), None)
         known = user is not None and not is_suspended(user.suspended_at, user.suspended_until)
@@ -100,7 +100,7 @@ async def reset_password(info: Info, input: ResetPasswordInput) -> UserPayload:
     known: Any = next(iter(await resources.database.read("users_by_id", keys=[user_id])), None)
     if known is not None and known.two_factor_enabled:
         # SECURITY: codes are limited on every path (CVE-2026-9798)
-        attempts.append(await begin_attempt(context, TWO_FACTOR, account=user_id))
+        attempts.append(await begin_factor_attempt(context, user_id))
     password_hash = await hashed_password(
         resources, input.new_password, password_words(known), info.problems, "newPassword"
     )

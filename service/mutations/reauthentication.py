@@ -9,6 +9,7 @@ from service.access.rules import Access
 from service.context import Info
 from service.errors import ErrorCode, reject
 from service.inputs import PASSWORD, TWO_FACTOR_CODE, given, optional
+from service.mutations.guards import require_no_access_token
 from service.mutations.own_password import OwnPassword
 from service.mutations.session import LoginPayload
 from service.payloads import mutation
@@ -57,13 +58,9 @@ def require_own_session(info: Info) -> str:
 
 
 def require_session(info: Info) -> str:
-    """Return the id of the session of the request. Raise for an API key, and for an access token.
-
-    SECURITY: an access token is given to other services, which must not get the session, or further tokens, by it.
-    """
+    """Return the id of the session of the request. Raise for an API key, and for an access token."""
     actor = info.context.actor
     if actor.session_id is None:
         raise reject(ErrorCode.NOT_ALLOWED, "An API key has no session.")
-    if actor.by_access_token:
-        raise reject(ErrorCode.NOT_ALLOWED, "Use the token of the session. An access token is not enough.")
+    require_no_access_token(actor)
     return actor.session_id

@@ -15,6 +15,7 @@ from service.context import Info
 from service.credentials.tokens import TokenKind, digest, new_token
 from service.errors import ApiError, ApiErrorCode, ErrorCode, reject
 from service.features import Flag, RegistrationRule, country_of, registration_rule, require_feature
+from service.identifiers import fold
 from service.inputs import PASSWORD, PERSON_NAME, UNSET, given, optional
 from service.links import RESET_PASSWORD, VERIFY_EMAIL, link
 from service.mail.outbox import Template, send_mail
@@ -79,10 +80,9 @@ async def register(info: Info, input: RegisterInput) -> UserPayload:
     if rule.blocked:
         raise ApiError(ApiErrorCode.GEO_BLOCKED, "Registrations from this country are not possible.")
     counted = not info.problems  # a text beyond its limit does not count
-    if counted:
-        await begin_attempt(context, REGISTER, account=input.email.casefold())
     columns = _columns(info, input, rule)
     if counted:
+        await begin_attempt(context, REGISTER, account=fold(columns.get("email") or input.email))
         # Usernames are public, so the answer may tell that one is taken. SECURITY: addresses are not
         await check_taken(resources.database.read, {"username": columns.get("username")}, info.problems)
         await check_retired(resources.database.read, resources.encryption, columns, info.problems)

@@ -12,6 +12,7 @@ from service.database.constraints import CONSTRAINTS
 from service.errors import ErrorCode
 from service.inputs import KEY_NAME, ExactText, given
 from service.mail.outbox import Template, send_mail, where_and_when
+from service.mutations.guards import require_no_access_token
 from service.payloads import Payload, mutation, result
 from service.types.payload import DeletePayload
 from service.types.ssh_key import SshKey
@@ -58,6 +59,7 @@ async def add_ssh_key(info: Info, input: AddSshKeyInput) -> SshKeyPayload:
         except ValueError as error:
             info.problems.add(ErrorCode.INVALID, str(error), "publicKey")
     async with write(info, "ssh-key.create") as change:
+        require_no_access_token(change.actor)
         # SECURITY: an SSH key does not expire, so it would outlive the API key that added it
         change.require_lasting_key("add SSH keys")
         # SECURITY: counted while the user is locked, because parallel requests could exceed the limit (CVE-2025-69198)

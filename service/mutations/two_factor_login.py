@@ -9,7 +9,7 @@ import structlog
 
 from service import limits
 from service.access.rules import Public
-from service.attempts import PASSKEY_START, TWO_FACTOR, begin_attempt
+from service.attempts import PASSKEY_START, begin_attempt
 from service.context import Info
 from service.credentials.passkeys import (
     PasskeyError,
@@ -29,7 +29,7 @@ from service.payloads import mutation
 from service.rejections import UNKNOWN, WRONG_FACTOR, rejections_recorded
 from service.scalars import JSON
 from service.sessions import open_session
-from service.two_factor import EXPIRED_LOGIN, consume_challenge, use_code
+from service.two_factor import EXPIRED_LOGIN, begin_factor_attempt, consume_challenge, use_code
 from service.write import Write, write
 
 WRONG_PASSKEY = "The passkey could not be verified."
@@ -72,10 +72,10 @@ async def verify_two_factor(info: Info, input: VerifyTwoFactorInput) -> LoginPay
     found = await find_token(context.resources.database.read, input.challenge, Purpose.TWO_FACTOR_LOGIN)
     user_id = None if found is None else found["user_id"]
     if user_id is None:
-        await begin_attempt(context, TWO_FACTOR)
+        await begin_factor_attempt(context, None)
         raise reject(ErrorCode.EXPIRED, EXPIRED_LOGIN, "challenge")
     async with rejections_recorded(context, {"id": user_id}, user_id, WRONG_FACTOR):
-        attempt = await begin_attempt(context, TWO_FACTOR, account=user_id)
+        attempt = await begin_factor_attempt(context, user_id)
         async with write(info, "session.create") as change:
             user = await _locked_user(change, user_id, "challenge")
             factor = await use_code(change, user, input.code)
@@ -123,7 +123,7 @@ async def finish_passkey_login(info: Info, input: FinishPasskeyLoginInput) -> Lo
     user_id = None if known is None else known["user_id"]
     async with rejections_recorded(context, {"id": user_id} if user_id else None, user_id or UNKNOWN, WRONG_FACTOR):
         # SECURITY: the same counter as for codes, because every way in has the same lockout (CVE-2026-9798)
-        attempt = await begin_attempt(context, TWO_FACTOR, account=user_id)
+        attempt = await begin_factor_attempt(context, user_id)
         if known is None:
             raise _wrong_passkey()
         challenge = input.two_factor_challenge or None

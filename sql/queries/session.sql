@@ -62,6 +62,18 @@ WHERE
   AND sessions.id IS DISTINCT FROM CAST(:keep AS uuid)
 RETURNING sessions.id;
 
+-- name: has_signed_in_from :value
+-- Indicates whether a user has had a session in the last 30 days from a network
+SELECT
+  EXISTS(
+    SELECT FROM sessions
+    WHERE
+      sessions.user_id = :user_id
+      AND network_subeq(sessions.ip, CAST(:network AS inet))
+      AND sessions.impersonator_id IS NULL
+      AND sessions.last_seen_at > now() - interval '30 days'
+  ) AS trusted;
+
 -- name: lock_session :one Session
 -- One live session, locked until the transaction ends
 SELECT sessions.* FROM sessions

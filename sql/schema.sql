@@ -412,6 +412,8 @@ CREATE INDEX erasures_deleted_at_idx ON erasures USING btree (deleted_at);
 
 CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (created_at) WHERE (operation <> 'adjustBalance'::text);
 
+CREATE INDEX imported_rows_object_id_idx ON imported_rows USING btree (object_id);
+
 CREATE INDEX invitations_expires_at_idx ON invitations USING btree (expires_at);
 
 CREATE INDEX mails_done_at_idx ON mails USING btree (COALESCE(sent_at, failed_at, created_at));
@@ -795,6 +797,12 @@ CREATE OR REPLACE FUNCTION erased_changes(given jsonb)
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN COALESCE((SELECT jsonb_object_agg(changed.name, CASE WHEN (changed.name = ANY (ARRAY['apiKeys'::text, 'impersonatorId'::text, 'memberships'::text, 'ownerId'::text, 'passkeys'::text, 'permissions'::text, 'planId'::text, 'roleId'::text, 'serverId'::text, 'servers'::text, 'sessions'::text, 'sshKeys'::text, 'subusers'::text, 'suspendedBy'::text, 'tier'::text, 'userId'::text, 'walletId'::text, 'wallets'::text])) THEN changed.value ELSE jsonb_build_object('old', erased_value((changed.value -> 'old'::text)), 'new', erased_value((changed.value -> 'new'::text))) END) AS jsonb_object_agg FROM jsonb_each(erased_changes.given) changed(name, value)), '{}'::jsonb);
 
+CREATE OR REPLACE FUNCTION erased_key(key text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN ('sha256:'::text || encode(sha256(convert_to(key, 'UTF8'::name)), 'hex'::text));
+
 CREATE OR REPLACE FUNCTION erased_value(value jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -806,6 +814,17 @@ CREATE OR REPLACE FUNCTION fold(value text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN translate(lower((replace(NORMALIZE(value, NFKC), 'İ'::text, 'i̇'::text) COLLATE roster)), 'ς'::text, 'σ'::text);
+
+CREATE OR REPLACE FUNCTION forget_imported_user()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  UPDATE imported_rows SET key = erased_key(imported_rows.key)
+  WHERE imported_rows.object_id = OLD.id AND imported_rows.kind = 'user';
+  RETURN NULL;
+END
+$function$;
 
 CREATE OR REPLACE FUNCTION forget_user()
  RETURNS trigger
@@ -1010,6 +1029,8 @@ CREATE TRIGGER users_create_wallets AFTER INSERT ON users REFERENCING NEW TABLE 
 CREATE TRIGGER users_created_search_text BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION set_search_text();
 
 CREATE TRIGGER users_forget AFTER DELETE ON users FOR EACH ROW EXECUTE FUNCTION forget_user();
+
+CREATE TRIGGER users_forget_import AFTER DELETE ON users FOR EACH ROW EXECUTE FUNCTION forget_imported_user();
 
 CREATE TRIGGER wallet_entries_append_only BEFORE DELETE OR UPDATE ON wallet_entries FOR EACH ROW EXECUTE FUNCTION reject_change();
 

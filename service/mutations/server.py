@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import strawberry
 
 from service.access.rules import Access
@@ -12,10 +10,10 @@ from service.errors import ErrorCode, reject
 from service.inputs import EXTERNAL_ID, IDEMPOTENCY_KEY, PERSON_NAME, given, optional
 from service.mutations.guards import report_taken
 from service.payloads import Payload, mutation, result
+from service.quotas import require_room
 from service.types.payload import DeletePayload
-from service.types.plan import effective_limits
 from service.types.server import Server
-from service.write import Write, write
+from service.write import write
 
 
 @strawberry.input(description="New server")
@@ -53,7 +51,7 @@ async def create_server(info: Info, input: CreateServerInput) -> ServerPayload:
         if owner is None:
             raise reject(ErrorCode.NOT_FOUND, "This user does not exist.", "ownerId")
         change.require_not_above(owner, "ownerId")
-        await _require_room(change, owner)
+        await require_room(change, owner, "ownerId")
         await report_taken(change, "servers_external_id_key", "server_external_id_is_taken", input.external_id or None)
         server = await change.run(
             "create_server", name=input.name, owner_id=owner.id, external_id=input.external_id or None
@@ -77,13 +75,3 @@ async def delete_server(info: Info, input: DeleteServerInput) -> DeletePayload:
         gone = [subuser["id"] for subuser in subusers]
         change.deleted(server, **({"subusers": gone} if gone else {}))
     return DeletePayload(deleted_id=input.id)
-
-
-async def _require_room(change: Write, owner: Any) -> None:
-    """Add a problem if the owner has as many servers as the limits allow; the owner is locked."""
-    plan = None if owner.plan_id is None else await change.run("plan_by_key", id=owner.plan_id, name=None)
-    most = effective_limits(owner.limit_overrides, None if plan is None else plan.limits).get("servers")
-    if most is not None and await change.run("count_servers_of_owner", owner_id=owner.id) >= most:
-        change.problems.add(
-            ErrorCode.LIMIT_REACHED, "The user has as many servers as the limits of the user allow.", "ownerId"
-        )

@@ -18,7 +18,7 @@ from strawberry.types.field import StrawberryField
 from service.access.rules import Access, Ownership, Public, Rule
 from service.compiler.kinds import ENTITIES, KIND, Column, Computed, Entity, Kind, PageOf, Related
 from service.pagination import PAGE_ARGUMENTS
-from service.weights import LOOKUP, PAGE_BY_PARENT, WEIGHT
+from service.weights import LOOKUP, PAGE_BY_PARENT, WEIGHT, Weight
 
 T = TypeVar("T")
 OWNERSHIP = "ownership"
@@ -101,6 +101,17 @@ def related(
 ) -> Any:
     """Declare a field that shows the row that the statement finds for the column `key`."""
     return _field(Related(key, statement, required=required), description, access, **{WEIGHT: LOOKUP})
+
+
+def related_list(
+    statement: str, key: str, description: str, access: Access | Public | None = None, *, most: int
+) -> Any:
+    """Declare a field that shows all rows that the statement finds for the column `key`, in its order: at most `most`.
+
+    A list that can grow is a page, see `page_of`.
+    """
+    weight = Weight(statements=LOOKUP.statements, items=most)
+    return _field(Related(key, statement, many=True), description, access, **{WEIGHT: weight})
 
 
 def related_node(key: str, type_column: str, description: str, access: Access | Public | None = None) -> Any:

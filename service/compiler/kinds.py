@@ -1,4 +1,4 @@
-"""The kinds of field, as data: a column, a computed value, a related row, a page of related rows, and its count.
+"""The kinds of field, as data: a column, a computed value, related rows, a page of related rows, and its count.
 
 `service.fields` declares the fields of types with these kinds; executors read them. A type whose objects are rows with
 an id is an Entity.
@@ -42,7 +42,7 @@ class Computed:
 
 @dataclass(frozen=True, slots=True)
 class Related:
-    """One row: that of `statement` for the value of the column `key`.
+    """One row: that of `statement` for the value of the column `key`; with `many` a list of all its rows.
 
     Without a statement, the column `type` names the type of the row, which is found as by the root field `node`.
     `by_viewer` passes the caller's user id to the statement as `viewer`.
@@ -53,6 +53,7 @@ class Related:
     type: str | None = None
     required: bool = False
     by_viewer: bool = False
+    many: bool = False
 
 
 @dataclass(frozen=True, slots=True)

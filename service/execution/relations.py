@@ -37,6 +37,8 @@ def start(work: Work, levels: Levels, field: Field, rows: Rows, outs: Outs) -> N
     match field.kind:
         case Related(statement=None):
             _start_nodes(work, levels, field, field.kind, rows, outs)
+        case Related(many=True):
+            _start_list(work, levels, field, field.kind, rows, outs)
         case Related():
             _start_related(work, levels, field, field.kind, rows, outs)
         case PageOf():
@@ -98,6 +100,16 @@ def _start_related(work: Work, levels: Levels, field: Field, kind: Related, rows
     keys = values_of(rows, kind.key)
     read = load_related(work.context, kind, keys, field.columns(next(iter(field.selections or ()))))
     work.later_for(field, outs, read, partial(_fill_related, work, levels, field, kind, keys, outs))
+
+
+def _start_list(work: Work, levels: Levels, field: Field, kind: Related, rows: Rows, outs: Outs) -> None:  # noqa: PLR0917
+    keys = values_of(rows, kind.key)
+
+    def done(found: Mapping[str, Rows]) -> None:
+        levels.fill(field, outs, [found.get(key, ()) for key in keys])
+
+    read = load_related(work.context, kind, keys, field.columns(next(iter(field.selections or ()))))
+    work.later_for(field, outs, read, done)
 
 
 def _fill_related(  # noqa: PLR0917

@@ -24,6 +24,8 @@ def resolver_of(kind: Kind, entity: Entity | None) -> Resolver:
             return _column(kind)
         case Computed():
             return _computed(kind, entity)
+        case Related(many=True):
+            return _list(kind)
         case Related():
             return _related(kind)
         case PageOf():
@@ -89,6 +91,14 @@ def _related(kind: Related) -> Resolver:
             # Levels are read one after the other: both rows were deleted between the two reads
             raise ApiError(ApiErrorCode.UNAVAILABLE, "The object was deleted during the request. Try again.")
         return found
+
+    return resolve
+
+
+def _list(kind: Related) -> Resolver:
+    async def resolve(row: Any, info: GraphQLResolveInfo[Any]) -> Any:
+        key = value_of(row, kind.key)
+        return (await load_related(info.context, kind, (key,))).get(key, [])
 
     return resolve
 

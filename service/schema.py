@@ -20,6 +20,7 @@ from service.mutations import (
     access_token,
     api_key,
     autologin,
+    dedicated_ip,
     email,
     feature,
     geo_rule,
@@ -41,6 +42,7 @@ from service.mutations import (
     user,
 )
 from service.queries import audit_event as audit_event_queries
+from service.queries import dedicated_ip as dedicated_ip_queries
 from service.queries import feature as feature_queries
 from service.queries import geo_rule as geo_rule_queries
 from service.queries import node as node_queries
@@ -63,6 +65,7 @@ QUERIES = (
     role_queries,
     permission_queries,
     server_queries,
+    dedicated_ip_queries,
     audit_event_queries,
     registration_queries,
     feature_queries,
@@ -71,7 +74,7 @@ QUERIES = (
 _SESSIONS = (session, two_factor_login, reauthentication, access_token, autologin)
 _CREDENTIALS = (*_SESSIONS, password, two_factor, passkey, api_key, ssh_key)
 _ACCOUNTS = (registration, email, password_reset, profile)
-MUTATIONS = (user, suspension, plan, role, feature, geo_rule, *_ACCOUNTS, *_CREDENTIALS, server, subuser)
+MUTATIONS = (user, suspension, plan, role, feature, geo_rule, *_ACCOUNTS, *_CREDENTIALS, server, subuser, dedicated_ip)
 # The orders of each list that has more than the order of its ids, so that their queries can be checked
 ORDERS = {"list_users": tuple(USER_ORDERS.values())}
 DESCRIPTION = """\

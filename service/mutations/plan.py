@@ -13,6 +13,7 @@ from service.errors import ErrorCode, reject
 from service.inputs import DESCRIPTION, IDEMPOTENCY_KEY, NAME, UNSET, Text, changes, given, optional
 from service.mutations.guards import report_taken, requested_plan, require_values
 from service.payloads import Payload, mutation, result
+from service.quotas import require_within
 from service.types.payload import DeletePayload, UserPayload
 from service.types.plan import Plan, Tier
 from service.user_input import ResourceLimitsInput, merged
@@ -63,6 +64,11 @@ class ChangePlanInput:
     user_id: strawberry.ID = given("Id of the user")
     plan_id: strawberry.ID | None = optional("Id of the plan")
     plan_name: str | None = optional("Name of the plan, ignoring case", Text(limits.NAME))
+    allow_over_limit: bool | None = given(
+        "Indicates whether the user gets the plan even with more servers than it allows; the servers stay, and the "
+        "user can get no more",
+        default=False,
+    )
 
 
 @strawberry.type(description="Payload of a mutation on a plan")
@@ -74,13 +80,17 @@ class PlanPayload(Payload):
 
 @mutation(Access(any="users.plan"), collects_problems=True)
 async def change_plan(info: Info, input: ChangePlanInput) -> UserPayload:
-    """Change the plan of a user, and with it the tier."""
+    """Change the plan of a user, and with it the tier. LIMIT_REACHED if the user has more than the plan allows."""
     if not input.plan_id and not input.plan_name and not info.problems:
         raise reject(ErrorCode.REQUIRED, "Give planId or planName.", "planId")
     async with write(info, "user.plan") as change:
         user = await change.lock("lock_user", input.user_id, "userId")
         change.require_not_above(user, "userId")
         plan = await requested_plan(change, input.plan_id or None, input.plan_name or None)
+        if plan is not None and not input.allow_over_limit:
+            field = "planId" if input.plan_id else "planName"
+            await require_within(change, user, plan, user.limit_overrides, field)
+        await change.run("attribute_plan", actor_id=change.actor.user_id)
         changed = await change.run("change_plan", id=user.id, plan_id=plan.id if plan else None)
         change.updated(user, changed)
     return UserPayload(user=changed)

@@ -18,5 +18,10 @@ SELECT servers.id AS key, 'Server' AS type FROM servers WHERE servers.id = ANY(C
 UNION ALL
 SELECT subusers.id AS key, 'Subuser' AS type FROM subusers WHERE subusers.id = ANY(CAST(:keys AS uuid[]))
 UNION ALL
+SELECT dedicated_ips.id AS key, 'DedicatedIp' AS type FROM dedicated_ips
+WHERE dedicated_ips.id = ANY(CAST(:keys AS uuid[]))
+UNION ALL
+SELECT plan_periods.id AS key, 'PlanPeriod' AS type FROM plan_periods WHERE plan_periods.id = ANY(CAST(:keys AS uuid[]))
+UNION ALL
 SELECT audit_events.id AS key, 'AuditEvent' AS type FROM audit_events
 WHERE audit_events.id = ANY(CAST(:keys AS uuid[]));

@@ -129,7 +129,8 @@ async def _delete_unclaimed_user(change: Write) -> bool:
         dependents = await change.run("dependents_of_user", id=user.id)
         # SECURITY: judged again under the lock, because the user could have set a password since it was found
         if await change.run("delete_unclaimed_user", id=user.id) is not None:
-            change.deleted(user, memberships=dependents["memberships"], wallets=dependents["wallets"])
+            released = {"dedicatedIps": found} if (found := dependents["dedicated_ips"]) else {}
+            change.deleted(user, memberships=dependents["memberships"], wallets=dependents["wallets"], **released)
             return True
     change.unchanged()
     return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -44,6 +45,9 @@ class Description:
         self._changed_own_authority = new.id == own_id and any(old[name] != new[name] for name in columns)
         more = {name: {"old": values[0], "new": values[1]} for name, values in extra.items()}
         self._describe(new, updated(old, new) | more)
+        if self._target.owner_id is None:
+            # What was taken from a user is an event of this user
+            self._target = replace(self._target, owner_id=target_of(old).owner_id)
 
     def deleted(self, row: Any, **extra: Any) -> None:
         """Describe a deleted object. `extra` adds names with their old values."""

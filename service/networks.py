@@ -1,4 +1,4 @@
-"""Networks that API keys are limited to."""
+"""Networks that API keys are limited to, and addresses of hosts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+# The blocks of the special-purpose address registries (RFC 6890) that have no host, or none beyond one link
+NOT_ASSIGNABLE = "unspecified (0.0.0.0/8, ::), loopback, link-local, site-local, multicast, and reserved addresses"
+THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 MAPPED_PREFIX = 96  # ::ffff:0:0/96 are the IPv4 addresses
 CUSTOMER_PREFIX = 64  # of IPv6
 
@@ -21,6 +25,25 @@ def canonical_networks(networks: Iterable[str]) -> list[str]:
             network = ipaddress.ip_network((mapped, network.prefixlen - MAPPED_PREFIX))
         found.add(str(network))
     return sorted(found)
+
+
+def canonical_address(text: str) -> Address:
+    """Return an address in its one form: an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) is the IPv4 address."""
+    address = ipaddress.ip_address(text)
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def is_assignable(address: Address) -> bool:
+    """Return whether an address can be that of one host: not what NOT_ASSIGNABLE names."""
+    return not (
+        address.is_unspecified
+        or address.is_loopback
+        or address.is_link_local
+        or address.is_multicast
+        or address.is_reserved
+        or getattr(address, "is_site_local", False)
+        or address in THIS_NETWORK
+    )
 
 
 def all_within(networks: Sequence[str], outer: Sequence[str]) -> bool:

@@ -21,6 +21,7 @@ from service.mutations import (
     account_deletion,
     api_key,
     autologin,
+    dedicated_ip,
     email,
     feature,
     geo_rule,
@@ -46,6 +47,7 @@ from service.mutations import (
     wallet,
 )
 from service.queries import audit_event as audit_event_queries
+from service.queries import dedicated_ip as dedicated_ip_queries
 from service.queries import feature as feature_queries
 from service.queries import geo_rule as geo_rule_queries
 from service.queries import node as node_queries
@@ -70,6 +72,7 @@ QUERIES = (
     permission_queries,
     server_queries,
     permission_preset_queries,
+    dedicated_ip_queries,
     audit_event_queries,
     registration_queries,
     feature_queries,
@@ -92,6 +95,7 @@ MUTATIONS = (
     subuser,
     permission_preset,
     wallet,
+    dedicated_ip,
 )
 # The orders of each list that has more than the order of its ids, so that their queries can be checked
 ORDERS = {"list_users": tuple(USER_ORDERS.values())}

@@ -27,6 +27,8 @@ async def create_account(change: Write, columns: dict[str, Any], *, password_has
     if "plan_id" not in columns:
         plan = await change.run("default_plan")
         columns = {**columns, "plan_id": None if plan is None else plan.id}
+    if columns["plan_id"] is not None:
+        await change.run("attribute_plan", actor_id=change.actor.user_id)
     tier = Tier.FREE.value if plan is None else plan.tier
     user = await change.run("create_user", record={"role_id": USER_ROLE, "tier": tier, **columns})
     if password_hash is not None:

@@ -60,6 +60,19 @@ CREATE TABLE erasures (
   due boolean NOT NULL,
   last_event_id uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000'::uuid,
   CONSTRAINT erasures_pkey PRIMARY KEY (user_id)
+CREATE TABLE dedicated_ips (
+  id uuid NOT NULL DEFAULT uuid_v7(),
+  address inet NOT NULL,
+  user_id uuid,
+  assigned_at timestamp with time zone,
+  CONSTRAINT dedicated_ips_address_host CHECK (((masklen(address) =
+CASE family(address)
+    WHEN 4 THEN 32
+    ELSE 128
+END) AND (NOT network_subeq(address, '::ffff:0.0.0.0/96'::inet)))),
+  CONSTRAINT dedicated_ips_assignment_complete CHECK (((user_id IS NULL) = (assigned_at IS NULL))),
+  CONSTRAINT dedicated_ips_pkey PRIMARY KEY (id),
+  CONSTRAINT dedicated_ips_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE SET NULL
 );
 
 CREATE TABLE features (
@@ -163,6 +176,16 @@ CREATE TABLE permission_presets (
   CONSTRAINT permission_presets_description_length CHECK ((char_length(description) <= 1024)),
   CONSTRAINT permission_presets_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
   CONSTRAINT permission_presets_pkey PRIMARY KEY (id)
+CREATE TABLE plan_periods (
+  id uuid NOT NULL DEFAULT uuid_v7(),
+  user_id uuid NOT NULL,
+  plan_id uuid,
+  plan_name text,
+  changed_by uuid,
+  started_at timestamp with time zone,
+  ended_at timestamp with time zone,
+  CONSTRAINT plan_periods_pkey PRIMARY KEY (id),
+  CONSTRAINT plan_periods_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 );
 
 CREATE TABLE plans (
@@ -413,6 +436,13 @@ CREATE INDEX erasures_deleted_at_idx ON erasures USING btree (deleted_at);
 CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (created_at) WHERE (operation <> 'adjustBalance'::text);
 
 CREATE INDEX imported_rows_object_id_idx ON imported_rows USING btree (object_id);
+CREATE UNIQUE INDEX dedicated_ips_address_key ON dedicated_ips USING btree (address);
+
+CREATE INDEX dedicated_ips_assigned_idx ON dedicated_ips USING btree (id) WHERE (user_id IS NOT NULL);
+
+CREATE INDEX dedicated_ips_user_id_idx ON dedicated_ips USING btree (user_id, id);
+
+CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (created_at);
 
 CREATE INDEX invitations_expires_at_idx ON invitations USING btree (expires_at);
 
@@ -437,6 +467,9 @@ CREATE UNIQUE INDEX passkeys_name_key ON passkeys USING btree (user_id, fold(nam
 CREATE INDEX passkeys_user_id_idx ON passkeys USING btree (user_id, id);
 
 CREATE UNIQUE INDEX permission_presets_name_key ON permission_presets USING btree (fold(name));
+CREATE UNIQUE INDEX plan_periods_current_key ON plan_periods USING btree (user_id) WHERE (ended_at IS NULL);
+
+CREATE INDEX plan_periods_user_id_idx ON plan_periods USING btree (user_id, id);
 
 CREATE UNIQUE INDEX plans_default_key ON plans USING btree (is_default) WHERE is_default;
 
@@ -938,6 +971,28 @@ BEGIN
 END
 $function$;
 
+CREATE OR REPLACE FUNCTION record_plan()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+  moment timestamptz := clock_timestamp();
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    UPDATE plan_periods SET ended_at = moment WHERE plan_periods.user_id = NEW.id AND plan_periods.ended_at IS NULL;
+  END IF;
+  INSERT INTO plan_periods (user_id, plan_id, plan_name, changed_by, started_at)
+  VALUES (
+    NEW.id,
+    NEW.plan_id,
+    (SELECT plans.name FROM plans WHERE plans.id = NEW.plan_id),
+    CAST(nullif(current_setting('roster.actor_id', TRUE), '') AS uuid),
+    moment
+  );
+  RETURN NULL;
+END
+$function$;
+
 CREATE OR REPLACE FUNCTION reject_audit_change()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -969,6 +1024,16 @@ CREATE OR REPLACE FUNCTION reject_change()
 AS $function$
 BEGIN
   RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION release_address()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  NEW.assigned_at := NULL;
+  RETURN NEW;
 END
 $function$;
 
@@ -1020,6 +1085,8 @@ CREATE TRIGGER audit_events_append_only BEFORE DELETE OR UPDATE ON audit_events 
 
 CREATE TRIGGER audit_events_no_truncate BEFORE TRUNCATE ON audit_events FOR EACH STATEMENT EXECUTE FUNCTION reject_change();
 
+CREATE TRIGGER dedicated_ips_release BEFORE UPDATE ON dedicated_ips FOR EACH ROW WHEN ((new.user_id IS NULL)) EXECUTE FUNCTION release_address();
+
 CREATE TRIGGER users_changed_search_text BEFORE UPDATE OF username, email, first_name, last_name, display_name, search_text ON users FOR EACH ROW WHEN (((((((old.username IS DISTINCT FROM new.username) OR (old.email IS DISTINCT FROM new.email)) OR (old.first_name IS DISTINCT FROM new.first_name)) OR (old.last_name IS DISTINCT FROM new.last_name)) OR (old.display_name IS DISTINCT FROM new.display_name)) OR (old.search_text IS DISTINCT FROM new.search_text))) EXECUTE FUNCTION set_search_text();
 
 CREATE TRIGGER users_count_version BEFORE UPDATE ON users FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION count_version();
@@ -1047,3 +1114,6 @@ CREATE TRIGGER wallets_no_delete BEFORE DELETE ON wallets FOR EACH ROW EXECUTE F
 CREATE TRIGGER wallets_no_truncate BEFORE TRUNCATE ON wallets FOR EACH STATEMENT EXECUTE FUNCTION reject_change();
 
 CREATE CONSTRAINT TRIGGER wallets_total_most AFTER UPDATE OF balance_msat ON wallets NOT DEFERRABLE INITIALLY IMMEDIATE FOR EACH ROW WHEN ((new.balance_msat > old.balance_msat)) EXECUTE FUNCTION check_wallets_total();
+CREATE TRIGGER users_record_first_plan AFTER INSERT ON users FOR EACH ROW WHEN ((new.plan_id IS NOT NULL)) EXECUTE FUNCTION record_plan();
+
+CREATE TRIGGER users_record_plan AFTER UPDATE OF plan_id ON users FOR EACH ROW WHEN ((old.plan_id IS DISTINCT FROM new.plan_id)) EXECUTE FUNCTION record_plan();

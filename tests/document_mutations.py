@@ -77,6 +77,12 @@ def _rejections(known: Known, random: Random) -> dict[str, list[dict[str, Any]]]
             {"roleName": TOO_LONG},
         ],
         "changePlan": [{"userId": MISSING_ID}, {"userId": one("User"), "planId": MISSING_ID, "planName": None}],
+        "assignDedicatedIp": [
+            {"userId": MISSING_ID},
+            {"userId": one("User"), "address": "198.51.100.7"},
+            {"userId": one("User"), "address": "127.0.0.1"},
+        ],
+        "releaseDedicatedIp": [{"address": "198.51.100.8"}],
         "createPlan": [{"name": TOO_LONG}, {"name": "small"}, {"name": ""}],
         "updatePlan": [missing, {"id": one("Plan"), "name": TOO_LONG}, {"id": one("Plan"), "name": None}],
         "deletePlan": [missing],

@@ -55,6 +55,7 @@ SCALARS: dict[str, list[Any]] = {
     "Date": ["1990-02-28"],
     "DateTime": [PAST, FUTURE, "2026-03-01T12:30:00.5Z"],
     "Float": [0.5],
+    "IPAddress": ["198.51.100.9", "2001:db8::1", "::ffff:198.51.100.7"],
     "Int": [0, 1, 7, 4096],
     "JSON": [{"theme": "dark"}, {}, [1, "a", None], "text", 1.5],
     "Permission": ["users.read", "control.console", "account.read"],

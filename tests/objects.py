@@ -57,6 +57,10 @@ async def create_objects(client: Client, people: dict[str, Person]) -> Objects:
     profile = PROFILE | {"id": alice.id, "roleId": ids["Role"]}
     await _make(client, "updateUser", profile, "user", admin)
     await _make(client, "changePlan", {"userId": alice.id, "planId": ids["Plan"]}, "user", admin)
+    [period] = await client.rows("SELECT id FROM plan_periods WHERE user_id = $1", alice.id)
+    ids["PlanPeriod"] = str(period["id"])
+    dedicated = {"userId": alice.id, "address": "198.51.100.7"}
+    ids["DedicatedIp"] = await _make(client, "assignDedicatedIp", dedicated, "dedicatedIp", admin)
     ids["SshKey"] = await _make(client, "addSshKey", {"name": "laptop", "publicKey": SSH_KEY}, "sshKey", alice)
     server = {"name": "web", "externalId": "node-1", "ownerId": alice.id}
     ids["Server"] = await _make(client, "createServer", server, "server", admin)

@@ -32,8 +32,10 @@ _numbers = itertools.count(1)
 TABLES = {
     "ApiKey": "api_keys",
     "AuditEvent": "audit_events",
+    "DedicatedIp": "dedicated_ips",
     "PermissionPreset": "permission_presets",
     "Plan": "plans",
+    "PlanPeriod": "plan_periods",
     "Role": "roles",
     "Server": "servers",
     "Session": "sessions",
@@ -75,6 +77,12 @@ signed AS (
   INSERT INTO sessions (user_id, expires_at, idle_expires_at, ip, device)
   SELECT people.id, CAST('2099-01-01' AS timestamptz), CAST('2099-01-01' AS timestamptz), '192.0.2.7', 'Phone'
   FROM people, generate_series(1, 2) AS n RETURNING id
+),
+addresses AS (
+  INSERT INTO dedicated_ips (address, user_id, assigned_at)
+  SELECT CAST('10.0.0.' || n AS inet), users.id, CASE WHEN users.id IS NOT NULL THEN now() END
+  FROM generate_series(1, 9) AS n
+  LEFT JOIN users ON users.username = (ARRAY['bob', 'sue', 'root'])[n % 4 + 1] RETURNING id
 ),
 keys AS (
   INSERT INTO api_keys (user_id, name, prefix, allowed_ips) SELECT people.id, 'key' || n, 'rstk_', '{10.0.0.0/8}'
@@ -125,6 +133,7 @@ STATE = """SELECT (SELECT count(*) FROM audit_events) AS events, (SELECT count(*
   (SELECT sum(version) FROM users) AS versions, (SELECT count(*) FROM sessions WHERE ended_at IS NULL) AS sessions,
   (SELECT count(*) FROM api_keys) AS api_keys, (SELECT count(*) FROM ssh_keys) AS ssh_keys,
   (SELECT count(*) FROM servers) AS servers, (SELECT count(*) FROM subusers) AS subusers,
+  (SELECT count(*) FROM dedicated_ips) AS dedicated_ips, (SELECT count(*) FROM plan_periods) AS plan_periods,
   (SELECT count(*) FROM roles) AS roles, (SELECT count(*) FROM plans) AS plans,
   (SELECT count(*) FROM wallets) AS wallets, (SELECT count(*) FROM wallet_entries) AS wallet_entries,
   (SELECT count(*) FROM idempotency_keys) AS idempotency_keys, (SELECT max(last_seen_at) FROM sessions) AS seen,
@@ -137,12 +146,13 @@ fragment U on UserConnection { edges { cursor } pageInfo { ...P } }
   a: users(first: 5) { ...U } b: users(first: 5, orderBy: USERNAME_ASC) { ...U }
   c: users(first: 5, orderBy: EMAIL_DESC) { ...U } d: users(first: 5, orderBy: LAST_LOGIN_AT_DESC) { ...U }
   servers(first: 5) { edges { cursor node { subusers { ...S } } } }
-  auditEvents(first: 9) { edges { cursor } }
+  auditEvents(first: 9) { edges { cursor } } dedicatedIps(first: 5) { edges { cursor } }
   roles { users { ...U } } plans { users { ...U } }
   users { nodes {
     sessions { edges { cursor } } apiKeys { edges { cursor } } sshKeys { edges { cursor } }
     servers { edges { cursor } } memberships { ...S } auditEvents { edges { cursor } }
     wallets { entries { edges { cursor } } }
+    planHistory { edges { cursor } }
   } }
 }
 """
@@ -153,6 +163,7 @@ LISTS = {
     "c": "Query.users",
     "d": "Query.users",
     "auditEvents": "Query.auditEvents",
+    "dedicatedIps": "Query.dedicatedIps",
     "plans.users": "Plan.users",
     "roles.users": "Role.users",
     "servers": "Query.servers",
@@ -160,6 +171,7 @@ LISTS = {
     **{f"users.{name}": f"User.{name}" for name in ("sessions", "apiKeys", "sshKeys", "servers", "memberships")},
     "users.auditEvents": "User.auditEvents",
     "wallets.entries": "Wallet.entries",
+    "users.planHistory": "User.planHistory",
 }
 
 

@@ -28,6 +28,7 @@ VALUES: dict[str, Callable[[], Any]] = {
     "Boolean": lambda: False,
     "CountryCode": lambda: "AT",
     "ID": lambda: str(uuid.uuid4()),
+    "IPAddress": lambda: "192.0.2.1",
 }
 
 

@@ -55,6 +55,7 @@ OTHERS = {
     *("requestEmailVerification", "requestPasswordReset", "resetPassword", "resetTwoFactor", "setFeature"),
     *("setGeoRule", "startPasskeyLogin", "startPasskeyRegistration", "undoEmailChange", "verifyEmail"),
     "verifyTwoFactor",
+    *("assignDedicatedIp", "releaseDedicatedIp"),
     *("changePassword", "changePlan", "createPlan", "createServer", "deleteApiKey", "deletePlan", "deleteRole"),
     *("deleteServer", "deleteSshKey", "deleteSubuser", "deleteUser", "login", "logout", "logoutAll", "renameSshKey"),
     *("revokeSession", "suspendUser", "unsuspendUser", "updatePlan", "updateProfile", "updateSettings"),

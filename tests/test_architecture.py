@@ -26,7 +26,7 @@ LAYERS = (
     ("mutations.", "queries."),
     ("bootstrap",),
     ("moving.",),
-    ("user_creation",),
+    ("quotas", "user_creation"),
     ("seeding.",),
     ("user_filter", "user_input"),
     ("types.",),

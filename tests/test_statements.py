@@ -10,6 +10,7 @@ from service.database.statements import Statement, positional
 CHANGES = {
     *(
         "add",
+        "assign",
         "change",
         "claim",
         "clear",
@@ -21,6 +22,7 @@ CHANGES = {
         "expire",
         "forget",
         "record",
+        "release",
         "remove",
         "rename",
         "rotate",

@@ -10,13 +10,17 @@ import pytest
 from tests.conftest import Client, Person
 from tests.objects import SSH_KEY, Objects, create_objects
 
-TYPES = ["ApiKey", "AuditEvent", "Plan", "Role", "Server", "Session", "SshKey", "Subuser", "User"]
+TYPES = [
+    *("ApiKey", "AuditEvent", "DedicatedIp", "Plan", "PlanPeriod", "Role", "Server", "Session", "SshKey", "Subuser"),
+    "User",
+]
 # Each type as itself; a field that only answers on an object of that very type
 AS_ITSELF = " ".join(f"... on {name} {{ is{name}: __typename }}" for name in TYPES)
 NODES = f"query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ {AS_ITSELF} }} }}"
 NODE = f"query ($id: ID!) {{ node(id: $id) {{ {AS_ITSELF} }} }}"
 # The mutations that find an object by an id: the type of the object, the name of the id in the input, other fields
 BY_ID: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "assignDedicatedIp": ("User", "userId", {"address": "198.51.100.8"}),
     "changePlan": ("User", "userId", {"planName": "Small"}),
     "createServer": ("User", "ownerId", {"name": "x"}),
     "createSubuser": ("Server", "serverId", {"email": "x@roster.test", "permissions": ["file.read"]}),
@@ -151,7 +155,7 @@ async def test_a_mutation_answers_the_id_of_a_hidden_object_like_a_missing_one(
 async def test_an_api_key_sees_only_what_it_lists(client: Client, objects: Objects) -> None:
     ids = [objects.ids[name] for name in TYPES]
     seen = (await client.data(NODES, {"ids": ids}, by=objects.callers["owner-key"]))["nodes"]
-    assert [next(iter(item.values())) for item in seen if item] == ["Plan", "Role", "User"]
+    assert [next(iter(item.values())) for item in seen if item] == ["DedicatedIp", "Plan", "PlanPeriod", "Role", "User"]
 
 
 async def test_more_than_a_hundred_ids_are_rejected(client: Client, alice: Person) -> None:

@@ -38,6 +38,10 @@ EXPECTED: dict[str, tuple[dict[str, Any], list[str]]] = {
             "create_audit_event +",
         ],
     ),
+    "assignDedicatedIp": (
+        {"userId": "$bob", "address": "198.51.100.7"},
+        ["lock_user", "count_dedicated_ips", "lock_dedicated_ip", "assign_dedicated_ip +", "create_audit_event +"],
+    ),
     "logoutAll": ({}, ["lock_user", "end_sessions_by_user +", "create_audit_event +"]),
     "updateSettings": ({"patch": {"theme": "dark"}}, ["lock_user", "update_user +", "create_audit_event +"]),
     "updateServer": (

@@ -42,6 +42,8 @@ class PermissionInfo:
 
 _ADMIN = (
     ("audit.read", "Audit", "Read the audit events of every user"),
+    ("ips.assign", "Dedicated IPs", "Assign dedicated IP addresses to users, and release them"),
+    ("ips.read", "Dedicated IPs", "List dedicated IP addresses, and read those of any user"),
     ("plans.create", "Plans", "Create plans"),
     ("plans.delete", "Plans", "Delete plans that are not in use"),
     ("plans.update", "Plans", "Change plans and their limits"),

@@ -36,6 +36,10 @@ CONSTRAINTS = {
     "api_keys_name_length": _length("name"),
     "api_keys_user_id_fkey": _missing("userId", "user"),
     "credentials_user_id_fkey": _missing("userId", "user"),
+    "dedicated_ips_address_host": _invalid("address"),
+    "dedicated_ips_address_key": _taken("address", "address"),
+    "dedicated_ips_assignment_complete": _invalid("userId"),
+    "dedicated_ips_user_id_fkey": _missing("userId", "user"),
     "geo_rules_country_code": _invalid("country"),
     "geo_rules_minimum_age_range": _invalid("minimumAge"),
     "invitations_user_id_fkey": _missing("userId", "user"),
@@ -48,6 +52,10 @@ CONSTRAINTS = {
     "permission_presets_description_length": _length("description"),
     "permission_presets_name_key": _taken("name", "name of a preset"),
     "permission_presets_name_length": _length("name"),
+    "plan_periods_current_key": Problem(
+        ErrorCode.CONFLICT, "The plan of the user was changed at the same time.", ("planId",)
+    ),
+    "plan_periods_user_id_fkey": _missing("userId", "user"),
     "plans_default_key": Problem(
         ErrorCode.CONFLICT, "Another plan became the default plan at the same time.", ("isDefault",)
     ),

@@ -56,6 +56,9 @@ class ChangePlansInput(UserSelectionInput):
 
     plan_id: strawberry.ID | None = optional("Id of the plan")
     plan_name: str | None = optional("Name of the plan, ignoring case", Text(limits.NAME))
+    allow_over_limit: bool | None = given(
+        "Indicates whether users get the plan even with more servers than it allows", default=False
+    )
 
 
 @strawberry.input(description="Role for users; give only one of roleId, roleName, and isAdmin")

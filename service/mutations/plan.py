@@ -11,8 +11,9 @@ from service.access.rules import Access
 from service.context import Info
 from service.errors import ErrorCode, reject
 from service.inputs import DESCRIPTION, IDEMPOTENCY_KEY, NAME, UNSET, Text, changes, given, optional
-from service.mutations.guards import PLAN_MISSING, report_taken, requested_plan, require_values, require_version
+from service.mutations.guards import report_taken, requested_plan, require_values, require_version
 from service.payloads import Payload, mutation, result
+from service.quotas import require_within
 from service.types.payload import DeletePayload, UserPayload
 from service.types.plan import Plan, Tier
 from service.user_input import ResourceLimitsInput, merged
@@ -63,6 +64,11 @@ class ChangePlanInput:
     user_id: strawberry.ID = given("Id of the user")
     plan_id: strawberry.ID | None = optional("Id of the plan")
     plan_name: str | None = optional("Name of the plan, ignoring case", Text(limits.NAME))
+    allow_over_limit: bool | None = given(
+        "Indicates whether the user gets the plan even with more servers than it allows; the servers stay, and the "
+        "user can get no more",
+        default=False,
+    )
 
 
 @strawberry.type(description="Payload of a mutation on a plan")
@@ -74,7 +80,7 @@ class PlanPayload(Payload):
 
 @mutation(Access(any="users.plan"), collects_problems=True)
 async def change_plan(info: Info, input: ChangePlanInput) -> UserPayload:
-    """Change the plan of a user, and with it the tier."""
+    """Change the plan of a user, and with it the tier. LIMIT_REACHED if the user has more than the plan allows."""
     if not input.plan_id and not input.plan_name and not info.problems:
         raise reject(ErrorCode.REQUIRED, "Give planId or planName.", "planId")
     return UserPayload(user=await give_plan(info, input.user_id, input))
@@ -131,16 +137,19 @@ async def delete_plan(info: Info, input: DeletePlanInput) -> DeletePayload:
 async def give_plan(info: Info, user_id: str, value: Any, plan: Any = None, version: int | None = None) -> Any:
     """Give a user, who must have the given version, the plan that an input names, and return the user as it is then.
 
-    `plan` is that plan if it is known already: the statement takes the tier that the plan has by then.
+    `plan` is that plan if it is known already; it is locked here, so that its tier and its limits are those of now.
     """
+    field = "planId" if value.plan_id else "planName"
     async with write(info, "user.plan") as change:
         user = await change.lock("lock_user", user_id, "userId")
         change.require_not_above(user, "userId")
         require_version(user, version)
-        plan = plan or await requested_plan(change, value.plan_id or None, value.plan_name or None)
-        changed = await change.run("change_plan", id=user.id, plan_id=plan.id if plan else None)
-        if changed is None:
-            raise reject(ErrorCode.NOT_FOUND, PLAN_MISSING, "planId" if value.plan_id else "planName")
+        key = (value.plan_id or None, value.plan_name or None) if plan is None else (plan.id, None)
+        found = await requested_plan(change, *key)
+        if found is not None and not value.allow_over_limit:
+            await require_within(change, user, found, user.limit_overrides, field)
+        await change.run("attribute_plan", actor_id=change.actor.user_id)
+        changed = await change.run("change_plan", id=user.id, plan_id=found.id if found else None)
         change.updated(user, changed)
     return changed
 

@@ -23,9 +23,9 @@ from service.mutations.server_access import (
     lock_server,
 )
 from service.payloads import Payload, mutation, result
+from service.quotas import require_room
 from service.scalars import Permission
 from service.types.payload import DeletePayload
-from service.types.plan import effective_limits
 from service.types.server import Server
 from service.write import Write, write
 
@@ -89,7 +89,7 @@ async def create_server(info: Info, input: CreateServerInput) -> ServerPayload:
         if owner is None:
             raise reject(ErrorCode.NOT_FOUND, "This user does not exist.", "ownerId")
         change.require_not_above(owner, "ownerId")
-        await _require_room(change, owner)
+        await require_room(change, owner, "ownerId")
         await report_taken(change, "servers_external_id_key", "server_external_id_is_taken", input.external_id or None)
         server = await change.run(
             "create_server", name=input.name, owner_id=owner.id, external_id=input.external_id or None
@@ -135,7 +135,7 @@ async def transfer_server(info: Info, input: TransferServerInput) -> ServerPaylo
             change.unchanged()
             return ServerPayload(server=server)
         _require_everything(change)
-        await _require_room(change, owner)
+        await require_room(change, owner, "ownerId")
         kept = None
         if input.former_owner_permissions not in (UNSET, None):
             kept = granted(
@@ -168,16 +168,6 @@ async def delete_server(info: Info, input: DeleteServerInput) -> DeletePayload:
         gone = [subuser["id"] for subuser in subusers]
         change.deleted(server, **({"subusers": gone} if gone else {}))
     return DeletePayload(deleted_id=input.id)
-
-
-async def _require_room(change: Write, owner: Any) -> None:
-    """Add a problem if the owner has as many servers as the limits allow; the owner is locked."""
-    plan = None if owner.plan_id is None else await change.run("plan_by_key", id=owner.plan_id, name=None)
-    most = effective_limits(owner.limit_overrides, None if plan is None else plan.limits).get("servers")
-    if most is not None and await change.run("count_servers_of_owner", owner_id=owner.id) >= most:
-        change.problems.add(
-            ErrorCode.LIMIT_REACHED, "The user has as many servers as the limits of the user allow.", "ownerId"
-        )
 
 
 async def _lock_server_of_owner(info: Info, change: Write, server_id: str) -> tuple[Any, Any]:

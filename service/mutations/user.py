@@ -26,6 +26,7 @@ from service.mutations.guards import (
 )
 from service.one_time import BOUND_TO_ADDRESS, Purpose, revoke_tokens
 from service.payloads import Payload, mutation, result
+from service.quotas import require_within
 from service.retired_usernames import retire_username
 from service.types.payload import UserPayload
 from service.user_creation import create_account, invite, password_event
@@ -146,9 +147,11 @@ async def update(info: Info, input: UpdateUserInput, password_hash: str | None =
         columns = user_columns(resources, input, change.problems, user)
         check_email(change, user, columns)
         await check_taken(change.run, columns, change.problems, user.id)
-        columns |= await _role_columns(change, input, user) | await _plan_columns(change, input)
+        columns |= await _role_columns(change, input, user)
         if input.limits is not UNSET:
             columns["limit_overrides"] = merged(user.limit_overrides, input.limits)
+        overrides = columns.get("limit_overrides", user.limit_overrides)
+        columns |= await _plan_columns(change, input, user, overrides)
         extra: dict[str, tuple[Any, Any]] = {}
         if input.password is not UNSET:
             await require_password_of(change, user, "password", password_hash)
@@ -181,6 +184,7 @@ async def delete(info: Info, user_id: str, *, cascade: bool, version: int | None
             "sessions": dependents["sessions"],
             "sshKeys": dependents["ssh_keys"],
             "passkeys": dependents["passkeys"],
+            "dedicatedIps": dependents["dedicated_ips"],
             "memberships": dependents["memberships"],
             "wallets": dependents["wallets"],
         }
@@ -203,15 +207,17 @@ async def _role_columns(change: Write, value: UpdateUserInput, user: Any) -> dic
     return {"role_id": role_id}
 
 
-async def _plan_columns(change: Write, value: UpdateUserInput) -> dict[str, Any]:
+async def _plan_columns(change: Write, value: UpdateUserInput, user: Any, overrides: dict[str, int]) -> dict[str, Any]:
     if value.plan_id is UNSET and value.plan_name is UNSET:
         return {}
     change.require_mutation("changePlan", "planId" if value.plan_id is not UNSET else "planName")
+    await change.run("attribute_plan", actor_id=change.actor.user_id)
     if not value.plan_id and not value.plan_name:
         return {"plan_id": None}
     plan = await requested_plan(change, value.plan_id or None, value.plan_name or None)
     if plan is None:
         return {}
+    await require_within(change, user, plan, overrides, "planId" if value.plan_id else "planName")
     # As changePlan does; a tier in the same input has precedence
     return {"plan_id": plan.id} | ({} if value.tier else {"tier": plan.tier})
 

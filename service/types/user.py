@@ -14,7 +14,7 @@ from service.access.rules import Access, Open, Public
 from service.compiler.kinds import Related
 from service.database.rows import Row
 from service.fields import column, computed, entity, page_of, related, related_list
-from service.limits import WALLETS_PER_USER
+from service.limits import DEDICATED_IPS_PER_USER, WALLETS_PER_USER
 from service.pagination import Connection
 from service.scalars import JSON, URL, BigInt, CountryCode, Permission
 from service.types.node import Node
@@ -24,7 +24,9 @@ from service.types.role import ADMIN_ROLE, ROOT_ROLE, Role
 if TYPE_CHECKING:
     from service.types.api_key import ApiKey
     from service.types.audit_event import AuditEvent
+    from service.types.dedicated_ip import DedicatedIp
     from service.types.passkey import Passkey
+    from service.types.plan_period import PlanPeriod
     from service.types.server import Server
     from service.types.session import Session
     from service.types.ssh_key import SshKey
@@ -190,6 +192,9 @@ class User(Row, Node):
     )
     settings: JSON | None = column("Settings of the user's front end, an object", PROFILE)
     plan: Plan | None = related("plans_by_id", "plan_id", "Plan", PROFILE)
+    plan_history: Connection[Annotated[PlanPeriod, strawberry.lazy("service.types.plan_period")]] | None = page_of(
+        "plan_periods_by_user", "Plans that the user had and has, newest first", PROFILE
+    )
     limits: ResourceLimits | None = computed(
         effective_limits,
         "Resource limits of the plan, with the user's own in their place",
@@ -253,6 +258,13 @@ class User(Row, Node):
         "Sum of the balances of the wallets, in millisatoshi",
         Access(any="wallets.read", own="wallets.read"),
         needs=("wallet_totals.balance_msat",),
+    )
+    dedicated_ips: list[Annotated[DedicatedIp, strawberry.lazy("service.types.dedicated_ip")]] | None = related_list(
+        "dedicated_ips_by_user",
+        "id",
+        f"Dedicated IP addresses in their order, at most {DEDICATED_IPS_PER_USER}",
+        Access(any="ips.read", own="account.read"),
+        most=DEDICATED_IPS_PER_USER,
     )
     audit_events: Connection[Annotated[AuditEvent, strawberry.lazy("service.types.audit_event")]] | None = page_of(
         "audit_events_by_user",

@@ -26,5 +26,10 @@ UNION ALL
 SELECT wallet_entries.id AS key, 'WalletEntry' AS type FROM wallet_entries
 WHERE wallet_entries.id = ANY(CAST(:keys AS uuid[]))
 UNION ALL
+SELECT dedicated_ips.id AS key, 'DedicatedIp' AS type FROM dedicated_ips
+WHERE dedicated_ips.id = ANY(CAST(:keys AS uuid[]))
+UNION ALL
+SELECT plan_periods.id AS key, 'PlanPeriod' AS type FROM plan_periods WHERE plan_periods.id = ANY(CAST(:keys AS uuid[]))
+UNION ALL
 SELECT audit_events.id AS key, 'AuditEvent' AS type FROM audit_events
 WHERE audit_events.id = ANY(CAST(:keys AS uuid[]));

@@ -36,13 +36,16 @@ FROM
 RETURNING users.*;
 
 -- name: delete_user :one
--- Delete a user and, by the foreign keys, the user's credentials and memberships; the wallets are closed
+-- Delete a user and, by the foreign keys, the credentials and memberships; release the addresses, close the wallets
 DELETE FROM users WHERE users.id = :id RETURNING users.id;
 
 -- name: dependents_of_user :one
--- The ids of what is deleted or closed with a user; the subusers are those of the user's servers
+-- The ids of what is deleted or closed with a user, and the released addresses; subusers are those of the user's servers
 SELECT
   ARRAY(SELECT api_keys.id FROM api_keys WHERE api_keys.user_id = :id ORDER BY api_keys.id) AS api_keys,
+  ARRAY(
+    SELECT dedicated_ips.address FROM dedicated_ips WHERE dedicated_ips.user_id = :id ORDER BY dedicated_ips.address
+  ) AS dedicated_ips,
   ARRAY(SELECT passkeys.id FROM passkeys WHERE passkeys.user_id = :id ORDER BY passkeys.id) AS passkeys,
   ARRAY(SELECT sessions.id FROM sessions WHERE sessions.user_id = :id ORDER BY sessions.id) AS sessions,
   ARRAY(SELECT ssh_keys.id FROM ssh_keys WHERE ssh_keys.user_id = :id ORDER BY ssh_keys.id) AS ssh_keys,

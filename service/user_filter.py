@@ -46,10 +46,10 @@ def list_filters(given: UserFilter, search: str | None) -> dict[str, Any]:
         if len(found.get(name, ())) == 1:
             [found[f"one_{name}"]] = found.pop(name)
     for name in BOOLEANS:
-        found |= _either(name, found.get(name))
+        found |= either(name, found.get(name))
     return found | {"search": search}
 
 
-def _either(name: str, value: bool | None) -> dict[str, bool | None]:
+def either(name: str, value: bool | None) -> dict[str, bool | None]:
     """Return the two optional filters of a list that stand for a boolean: `name` and `not_name`."""
     return {name: value or None, f"not_{name}": None if value is None else not value or None}

@@ -54,12 +54,6 @@ CREATE TABLE credentials (
   CONSTRAINT credentials_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 ) WITH (fillfactor=85);
 
-CREATE TABLE erasures (
-  user_id uuid NOT NULL,
-  deleted_at timestamp with time zone NOT NULL DEFAULT now(),
-  due boolean NOT NULL,
-  last_event_id uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000'::uuid,
-  CONSTRAINT erasures_pkey PRIMARY KEY (user_id)
 CREATE TABLE dedicated_ips (
   id uuid NOT NULL DEFAULT uuid_v7(),
   address inet NOT NULL,
@@ -73,6 +67,14 @@ END) AND (NOT network_subeq(address, '::ffff:0.0.0.0/96'::inet)))),
   CONSTRAINT dedicated_ips_assignment_complete CHECK (((user_id IS NULL) = (assigned_at IS NULL))),
   CONSTRAINT dedicated_ips_pkey PRIMARY KEY (id),
   CONSTRAINT dedicated_ips_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE SET NULL
+);
+
+CREATE TABLE erasures (
+  user_id uuid NOT NULL,
+  deleted_at timestamp with time zone NOT NULL DEFAULT now(),
+  due boolean NOT NULL,
+  last_event_id uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000'::uuid,
+  CONSTRAINT erasures_pkey PRIMARY KEY (user_id)
 );
 
 CREATE TABLE features (
@@ -176,6 +178,8 @@ CREATE TABLE permission_presets (
   CONSTRAINT permission_presets_description_length CHECK ((char_length(description) <= 1024)),
   CONSTRAINT permission_presets_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
   CONSTRAINT permission_presets_pkey PRIMARY KEY (id)
+);
+
 CREATE TABLE plan_periods (
   id uuid NOT NULL DEFAULT uuid_v7(),
   user_id uuid NOT NULL,
@@ -431,18 +435,17 @@ CREATE INDEX audit_events_owner_id_idx ON audit_events USING btree (owner_id, id
 
 CREATE INDEX audit_events_target_id_idx ON audit_events USING btree (target_id, id);
 
-CREATE INDEX erasures_deleted_at_idx ON erasures USING btree (deleted_at);
-
-CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (created_at) WHERE (operation <> 'adjustBalance'::text);
-
-CREATE INDEX imported_rows_object_id_idx ON imported_rows USING btree (object_id);
 CREATE UNIQUE INDEX dedicated_ips_address_key ON dedicated_ips USING btree (address);
 
 CREATE INDEX dedicated_ips_assigned_idx ON dedicated_ips USING btree (id) WHERE (user_id IS NOT NULL);
 
 CREATE INDEX dedicated_ips_user_id_idx ON dedicated_ips USING btree (user_id, id);
 
-CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (created_at);
+CREATE INDEX erasures_deleted_at_idx ON erasures USING btree (deleted_at);
+
+CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys USING btree (created_at) WHERE (operation <> 'adjustBalance'::text);
+
+CREATE INDEX imported_rows_object_id_idx ON imported_rows USING btree (object_id);
 
 CREATE INDEX invitations_expires_at_idx ON invitations USING btree (expires_at);
 
@@ -467,6 +470,7 @@ CREATE UNIQUE INDEX passkeys_name_key ON passkeys USING btree (user_id, fold(nam
 CREATE INDEX passkeys_user_id_idx ON passkeys USING btree (user_id, id);
 
 CREATE UNIQUE INDEX permission_presets_name_key ON permission_presets USING btree (fold(name));
+
 CREATE UNIQUE INDEX plan_periods_current_key ON plan_periods USING btree (user_id) WHERE (ended_at IS NULL);
 
 CREATE INDEX plan_periods_user_id_idx ON plan_periods USING btree (user_id, id);
@@ -1099,6 +1103,10 @@ CREATE TRIGGER users_forget AFTER DELETE ON users FOR EACH ROW EXECUTE FUNCTION 
 
 CREATE TRIGGER users_forget_import AFTER DELETE ON users FOR EACH ROW EXECUTE FUNCTION forget_imported_user();
 
+CREATE TRIGGER users_record_first_plan AFTER INSERT ON users FOR EACH ROW WHEN ((new.plan_id IS NOT NULL)) EXECUTE FUNCTION record_plan();
+
+CREATE TRIGGER users_record_plan AFTER UPDATE OF plan_id ON users FOR EACH ROW WHEN ((old.plan_id IS DISTINCT FROM new.plan_id)) EXECUTE FUNCTION record_plan();
+
 CREATE TRIGGER wallet_entries_append_only BEFORE DELETE OR UPDATE ON wallet_entries FOR EACH ROW EXECUTE FUNCTION reject_change();
 
 CREATE TRIGGER wallet_entries_apply BEFORE INSERT ON wallet_entries FOR EACH ROW EXECUTE FUNCTION apply_wallet_entry();
@@ -1114,6 +1122,3 @@ CREATE TRIGGER wallets_no_delete BEFORE DELETE ON wallets FOR EACH ROW EXECUTE F
 CREATE TRIGGER wallets_no_truncate BEFORE TRUNCATE ON wallets FOR EACH STATEMENT EXECUTE FUNCTION reject_change();
 
 CREATE CONSTRAINT TRIGGER wallets_total_most AFTER UPDATE OF balance_msat ON wallets NOT DEFERRABLE INITIALLY IMMEDIATE FOR EACH ROW WHEN ((new.balance_msat > old.balance_msat)) EXECUTE FUNCTION check_wallets_total();
-CREATE TRIGGER users_record_first_plan AFTER INSERT ON users FOR EACH ROW WHEN ((new.plan_id IS NOT NULL)) EXECUTE FUNCTION record_plan();
-
-CREATE TRIGGER users_record_plan AFTER UPDATE OF plan_id ON users FOR EACH ROW WHEN ((old.plan_id IS DISTINCT FROM new.plan_id)) EXECUTE FUNCTION record_plan();

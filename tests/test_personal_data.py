@@ -21,6 +21,7 @@ EXPORTED = {
         "id event actor_id impersonator_id credential target_type target_id changes ip request_id created_at",
     ),
     "credentials": ("passwords", "changed_at"),
+    "dedicated_ips": ("dedicatedIps", "id address assigned_at"),
     "idempotency_keys": ("idempotencyKeys", "operation result_id created_at"),
     "invitations": ("invitations", "expires_at"),
     "mails": (
@@ -29,6 +30,7 @@ EXPORTED = {
     ),
     "one_time_tokens": ("links", "purpose created_at expires_at"),
     "passkeys": ("passkeys", "id name sign_count transports created_at last_used_at"),
+    "plan_periods": ("planPeriods", "id plan_id plan_name started_at ended_at"),
     "registrations": ("registrations", "email created_at expires_at"),
     "servers": ("servers", "id name external_id created_at"),
     "sessions": (
@@ -57,6 +59,7 @@ NOT_EXPORTED = {
     "audit_events.owner_id": OWN,
     "credentials.password_hash": HASH,
     "credentials.user_id": OWN,
+    "dedicated_ips.user_id": OWN,
     "idempotency_keys.actor_id": OWN,
     "idempotency_keys.fingerprint": "a hash of an input",
     "idempotency_keys.key_hash": HASH,
@@ -69,6 +72,8 @@ NOT_EXPORTED = {
     "passkeys.credential_id": "an identifier of the device, which says nothing about the person",
     "passkeys.public_key": "a key of the device, which says nothing about the person",
     "passkeys.user_id": OWN,
+    "plan_periods.changed_by": OTHER,
+    "plan_periods.user_id": OWN,
     "registrations.columns": "entered by a stranger who had the address: it may be the data of another person",
     "registrations.hash": HASH,
     "registrations.password_hash": HASH,
@@ -173,6 +178,11 @@ async def filled(client: Client, people: dict[str, Person]) -> str:
     value = {"serverId": server["server"]["id"], "email": "alice@roster.test", "permissions": ["user.read"]}
     assert codes(await client.mutate("createSubuser", value, "", by=people["bob"])) == []
     await client.mutate("requestPasswordReset", {"email": "alice@roster.test"}, "")
+    credit = {"userId": alice.id, "amountSat": 21, "reason": "Credit"}
+    assert codes(await client.mutate("adjustBalance", credit, "", by=people["root"])) == []
+    address = {"userId": alice.id, "address": "203.0.113.9"}
+    assert codes(await client.mutate("assignDedicatedIp", address, "", by=people["root"])) == []
+    await client.rows("INSERT INTO plan_periods (user_id, plan_name, ended_at) VALUES ($1, 'Small', now())", alice.id)
     await client.rows("INSERT INTO idempotency_keys VALUES ($1, 'createServer', 'k', 'f', $1)", alice.id)
     await client.rows("INSERT INTO invitations VALUES ($1, now())", alice.id)
     await client.rows(

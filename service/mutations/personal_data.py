@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import strawberry
@@ -10,7 +11,6 @@ from service import limits
 from service.access.rules import Access
 from service.attempts import EXPORT, begin_attempt
 from service.context import Info
-from service.database.rows import Row
 from service.errors import ApiError, ApiErrorCode
 from service.inputs import camel_case
 from service.mutations.reauthentication import require_own_session
@@ -49,15 +49,17 @@ async def export_my_data(info: Info) -> ExportMyDataPayload:
     await begin_attempt(info.context, EXPORT, account=f"export {user_id}")
     async with write(info, "user.export") as change:
         user = await change.lock_own_user()
-        found = await change.run("personal_data", id=user.id, most=limits.PERSONAL_DATA_ROWS + 1)
+        most = limits.PERSONAL_DATA_ROWS + 1
+        found = await change.run("personal_data", id=user.id, most=most)
         if found["account"] is None:
             raise ApiError(ApiErrorCode.UNAUTHENTICATED, "This account no longer exists.")
+        property_of_user = await change.run("personal_property", id=user.id, most=most)
         change.updated(user, user, export=(None, VERSION))
-    return ExportMyDataPayload(document=JSON(document_of(found)))
+    return ExportMyDataPayload(document=JSON(document_of({**found, **property_of_user})))
 
 
-def document_of(found: Row) -> dict[str, Any]:
-    """Return the document of a row of `personal_data`."""
+def document_of(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document of the columns of `personal_data` and `personal_property`."""
     document: dict[str, Any] = {"format": FORMAT, "version": VERSION}
     truncated: list[str] = []
     for column, value in found.items():

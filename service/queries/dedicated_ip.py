@@ -10,8 +10,9 @@ from service.access.rules import Access
 from service.context import Info
 from service.pagination import Connection, Window
 from service.payloads import query
-from service.queries.arguments import After, Before, First, Last, either, list_page
+from service.queries.arguments import After, Before, First, Last, list_page
 from service.types.dedicated_ip import DedicatedIp
+from service.user_filter import either
 from service.weights import LIST
 
 

@@ -40,7 +40,7 @@ RETURNING users.*;
 DELETE FROM users WHERE users.id = :id RETURNING users.id;
 
 -- name: dependents_of_user :one
--- The ids of what is deleted or closed with a user, and the released addresses; subusers are those of the user's servers
+-- The ids of what is deleted or closed with a user, and the released addresses; the subusers are those of own servers
 SELECT
   ARRAY(SELECT api_keys.id FROM api_keys WHERE api_keys.user_id = :id ORDER BY api_keys.id) AS api_keys,
   ARRAY(

@@ -551,6 +551,8 @@ CREATE UNIQUE INDEX users_username_key ON users USING btree (fold(username));
 
 CREATE INDEX wallet_entries_wallet_id_idx ON wallet_entries USING btree (wallet_id, id);
 
+CREATE INDEX wallets_closed_idx ON wallets USING btree (owner_id) WHERE (user_id IS NULL);
+
 CREATE UNIQUE INDEX wallets_default_key ON wallets USING btree (user_id) WHERE is_default;
 
 CREATE INDEX wallets_user_id_idx ON wallets USING btree (user_id, id);

@@ -115,3 +115,20 @@ async def contents(url: str) -> dict[str, list[str]]:
         return found
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def slow_batches(url: str) -> AsyncIterator[None]:
+    """Let each batch of users take a second, so that an import can be killed in the middle on any machine."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(
+            """CREATE FUNCTION wait_for_a_test() RETURNS trigger LANGUAGE plpgsql
+                 AS 'BEGIN PERFORM pg_sleep(1); RETURN NULL; END';
+               CREATE TRIGGER users_wait AFTER INSERT ON users
+                 FOR EACH STATEMENT EXECUTE FUNCTION wait_for_a_test()"""
+        )
+        yield
+    finally:
+        await connection.execute("DROP FUNCTION wait_for_a_test CASCADE")
+        await connection.close()

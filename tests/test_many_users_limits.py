@@ -194,8 +194,10 @@ async def test_a_lost_connection_in_the_middle_is_reported(
 STATEMENTS = {
     "suspendUsers": ["lock_user", "suspend_user", "end_sessions_by_user", "create_audit_event"],
     "unsuspendUsers": ["lock_user", "unsuspend_user", "create_audit_event"],
-    "deleteUsers": ["lock_user", "dependents_of_user", "delete_user", "create_audit_event"],
-    "changePlans": ["lock_user", "change_plan", "create_audit_event"],
+    "deleteUsers": [
+        *("lock_user", "dependents_of_user", "delete_user", "create_retired_username", "create_audit_event"),
+    ],
+    "changePlans": ["lock_user", "plan_by_key", "attribute_plan", "change_plan", "create_audit_event"],
     "setRoles": ["lock_user", "role_by_key", "update_user", "create_audit_event"],
 }
 

@@ -16,7 +16,7 @@ import pytest
 from bench.moving import write
 from service.moving.batches import BATCH
 from tests.conftest import REPOSITORY, Client
-from tests.imports import Imported, contents, import_files
+from tests.imports import Imported, contents, import_files, slow_batches
 
 USERS = 4 * BATCH
 COUNTS = """
@@ -57,14 +57,15 @@ def started(url: str, path: Path, *options: str) -> subprocess.Popen[bytes]:
 
 async def import_and_kill(url: str, path: Path) -> None:
     """Start an import, and kill it after its first batch of users was committed, without a chance to clean up."""
-    process = started(url, path)
-    deadline = time.monotonic() + 90
-    while (await users_of(url))[0] < BATCH:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert await asyncio.to_thread(process.wait, 10) == -signal.SIGKILL
+    async with slow_batches(url):
+        process = started(url, path)
+        deadline = time.monotonic() + 90
+        while (await users_of(url))[0] < BATCH:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        assert await asyncio.to_thread(process.wait, 10) == -signal.SIGKILL
 
 
 async def test_an_import_that_was_killed_goes_on_and_a_further_one_changes_nothing(

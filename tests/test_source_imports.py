@@ -19,7 +19,7 @@ from service.credentials.passwords import OWN_PREFIX
 from service.moving.batches import BATCH
 from service.moving.sources import SOURCES
 from tests.conftest import REPOSITORY, Client
-from tests.imports import Imported, contents, import_files
+from tests.imports import Imported, contents, import_files, slow_batches
 from tests.source_tables import FOLDER, exported
 
 PASSWORD = "correct-horse-battery-42"
@@ -159,14 +159,15 @@ async def test_an_import_that_was_killed_goes_on(
 ) -> None:
     many(system, tmp_path / "tables")
     count = "SELECT count(*) FROM users WHERE email LIKE 'user%@roster.test'"
-    process = started(database_url, system, tmp_path / "tables")
-    deadline = time.monotonic() + 120
-    while (await client.rows(count))[0][0] == 0:
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert await asyncio.to_thread(process.wait, 30) == -signal.SIGKILL
+    async with slow_batches(database_url):
+        process = started(database_url, system, tmp_path / "tables")
+        deadline = time.monotonic() + 120
+        while (await client.rows(count))[0][0] == 0:
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        assert await asyncio.to_thread(process.wait, 30) == -signal.SIGKILL
     process.communicate()
     killed = (await client.rows(count))[0][0]
     assert 0 < killed < MANY, "it was killed in the middle"

@@ -35,7 +35,8 @@ WHERE o.contype IN ('c', 'f', 't', 'u', 'x') AND o.connamespace = CAST('public' 
   AND o.conrelid IS DISTINCT FROM CAST('migrations' AS regclass)
 UNION
 SELECT c.relname FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-WHERE i.indisunique AND NOT i.indisprimary AND c.relnamespace = CAST('public' AS regnamespace)
+WHERE i.indisunique AND c.relnamespace = CAST('public' AS regnamespace)
+  AND (NOT i.indisprimary OR c.relname IN ('servers_pkey', 'users_pkey')) -- ids that a client may give
 """
 
 

@@ -19,6 +19,11 @@ from service.types.role import ADMIN_ROLE, ROOT_ROLE, USER_ROLE
 from service.types.user import is_suspended
 from service.write import Write
 
+NEW_ID = (
+    "Id of the new object, a UUID that was never used, so that later operations of the request can name it; without "
+    "it, one is made"
+)
+ID_TAKEN = "This id is already taken."
 PLAN_MISSING = "This plan does not exist."
 
 
@@ -132,6 +137,18 @@ async def report_taken(
         return
     if await change.run(statement, id=row_id, value=value):
         change.problems.extend([problem])
+
+
+async def requested_id(change: Write, value: str | None) -> dict[str, str]:
+    """Return the column of the id that an input gives a new object, empty without one. Add a problem for one in use.
+
+    SECURITY: nor may it be the id of a deleted object, whose events and closed wallets would belong to the new one.
+    """
+    if value is None:
+        return {}
+    if await change.run("id_was_used", id=value):
+        change.problems.add(ErrorCode.TAKEN, ID_TAKEN, "id")
+    return {"id": value}
 
 
 async def requested_role(change: Write, value: Any, user: Any = None) -> str | None:

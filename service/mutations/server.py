@@ -13,7 +13,7 @@ from service.context import Info
 from service.errors import ErrorCode, reject
 from service.inputs import EXTERNAL_ID, IDEMPOTENCY_KEY, PERSON_NAME, UNSET, changes, given, optional
 from service.mail.outbox import Template, send_mail
-from service.mutations.guards import report_taken, require_values
+from service.mutations.guards import NEW_ID, report_taken, requested_id, require_values
 from service.mutations.server_access import (
     ALWAYS,
     PERMISSIONS,
@@ -34,6 +34,7 @@ from service.write import Write, write
 class CreateServerInput:
     """Input of createServer."""
 
+    id: strawberry.ID | None = optional(NEW_ID)
     name: str = given("Name", PERSON_NAME)
     owner_id: strawberry.ID = given("Id of the user who owns the server")
     external_id: str | None = optional("Id that another system gave the server, unique", EXTERNAL_ID)
@@ -91,8 +92,9 @@ async def create_server(info: Info, input: CreateServerInput) -> ServerPayload:
         change.require_not_above(owner, "ownerId")
         await require_room(change, owner, "ownerId")
         await report_taken(change, "servers_external_id_key", "server_external_id_is_taken", input.external_id or None)
+        new = await requested_id(change, input.id or None)
         server = await change.run(
-            "create_server", name=input.name, owner_id=owner.id, external_id=input.external_id or None
+            "create_server", id=new.get("id"), name=input.name, owner_id=owner.id, external_id=input.external_id or None
         )
         change.created(server)
     return ServerPayload(server=server)

@@ -16,8 +16,10 @@ from service.inputs import IDEMPOTENCY_KEY, PASSWORD, UNSET, changes, given, opt
 from service.links import link
 from service.mail.outbox import Template, send_mail, where_and_when
 from service.mutations.guards import (
+    NEW_ID,
     check_email,
     lock_other_user,
+    requested_id,
     requested_plan,
     requested_role,
     require_other_root,
@@ -48,6 +50,7 @@ from service.write import Write, write
 class CreateUserInput(AccountInput):
     """Input of createUser. Without a password the user cannot sign in until the link of a mail has set one."""
 
+    id: strawberry.ID | None = optional(NEW_ID)
     username: str = given("Name to sign in with, unique ignoring case", USERNAME)
     password: str | None = optional("Password; without one the user cannot sign in", PASSWORD)
     language: str | None = given("Language, a BCP 47 tag", LANGUAGE, default="en")
@@ -110,6 +113,7 @@ async def create_user(info: Info, input: CreateUserInput) -> UserPayload:
         if input.send_email and not columns.get("email") and not change.problems.has("email"):
             change.problems.add(ErrorCode.REQUIRED, "email is required to send an email.", "email")
         await check_taken(change.run, columns, change.problems)
+        columns |= await requested_id(change, input.id or None)
         role_id = await requested_role(change, input)
         if role_id is not None:
             columns["role_id"] = role_id

@@ -19,6 +19,7 @@ CREATE TABLE wallets (
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX wallets_default_key ON wallets (user_id) WHERE is_default;
 CREATE INDEX wallets_user_id_idx ON wallets (user_id, id);
+CREATE INDEX wallets_closed_idx ON wallets (owner_id) WHERE user_id IS NULL;
 
 -- No foreign keys to users: an entry outlives its owner and its actor. `apply_wallet_entry` sets the other columns.
 CREATE TABLE wallet_entries (

@@ -3,8 +3,10 @@
 SELECT count(*) FROM servers WHERE servers.owner_id = :owner_id;
 
 -- name: create_server :one Server
--- Create a server
-INSERT INTO servers (name, owner_id, external_id) VALUES (:name, :owner_id, :external_id) RETURNING servers.*;
+-- Create a server, with an id of its own unless one is given
+INSERT INTO servers (id, name, owner_id, external_id)
+VALUES (coalesce(CAST(:id AS uuid), uuid_v7()), :name, :owner_id, :external_id)
+RETURNING servers.*;
 
 -- name: delete_server :one
 -- Delete a server and, by the foreign key, its subusers

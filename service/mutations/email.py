@@ -144,11 +144,10 @@ async def change_email(info: Info, input: ChangeEmailInput) -> UserPayload:
     info.problems.raise_if_any()
     await begin_attempt(info.context, EMAIL_ATTEMPTS, account=info.context.actor.user_id)
     async with write(info, "email.change-request") as change:
-        user = await change.lock_own_user()
-        await password.require_unchanged(change)
+        user = await password.lock_user(change)
         change.require_lasting_key("change the email address", "email")
         changed = await _request_change(change, user, str(email))
-        await password.attempt.succeeded(change.run)
+        await password.succeeded(change.run)
         change.updated(user, changed)
     return UserPayload(user=changed)
 

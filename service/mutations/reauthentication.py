@@ -38,14 +38,14 @@ async def reauthenticate(info: Info, input: ReauthenticateInput) -> LoginPayload
     session_id = require_own_session(info)
     password = await OwnPassword.verified(info, input.password)
     info.problems.raise_if_any()
+    await password.count_code(info, input.code or None)
     async with write(info, "session.reauthenticate") as change:
-        user = await change.lock_own_user()
-        await password.require_unchanged(change)
+        user = await password.lock_user(change)
         await require_code(change, user, input.code or None)
         before = await change.lock("lock_session", session_id)
         session, token = await renew_session(change, session_id)
         change.updated(before, session)
-        await password.attempt.succeeded(change.run)
+        await password.succeeded(change.run)
     context.sign_in(change.actor, token, remaining_seconds(session))
     return LoginPayload(user=user, session=session, token=token)
 

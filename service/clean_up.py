@@ -33,7 +33,6 @@ class Step:
     name: str
 
 
-# Unclaimed users go before this: an invitation of a user that did something with the account is only forgotten
 STEPS = (
     Step("delete_dead_sessions", "sessions"),
     Step("delete_expired_api_keys", "apiKeys"),
@@ -72,8 +71,9 @@ async def clean_up(database: Database, audit_retention_months: int | None = None
     """
     errors: list[Exception] = []
     for work in (
-        partial(_delete_unclaimed_users, database),
         *(partial(_repeat, database, step) for step in STEPS),
+        # After the claimed invitations, because each look for an unclaimed user would read all of them
+        partial(_delete_unclaimed_users, database),
         partial(_delete_audit_events, database, audit_retention_months),
     ):
         try:

@@ -23,6 +23,7 @@ WHERE
     FOR UPDATE SKIP LOCKED
   )
 RETURNING one_time_tokens.purpose;
+
 -- name: delete_later_tokens :exec
 -- Delete the tokens of the same user and purpose that are newer than this one
 DELETE FROM one_time_tokens

@@ -14,7 +14,10 @@ VALUES (:hash, :email, CAST(:columns AS jsonb), :password_hash, now() + make_int
 DELETE FROM registrations
 WHERE
   registrations.hash IN (
-    SELECT expired.hash FROM registrations AS expired WHERE expired.expires_at <= now() LIMIT :most
+    SELECT expired.hash FROM registrations AS expired
+    WHERE expired.expires_at <= now()
+    LIMIT :most
+    FOR UPDATE SKIP LOCKED
   )
 RETURNING registrations.created_at;
 

@@ -12,7 +12,10 @@ WHERE signing_keys.retired_at IS NULL;
 DELETE FROM signing_keys
 WHERE
   signing_keys.id IN (
-    SELECT old.id FROM signing_keys AS old WHERE old.retired_at < now() - interval '1 hour' LIMIT :most
+    SELECT old.id FROM signing_keys AS old
+    WHERE old.retired_at < now() - interval '1 hour'
+    LIMIT :most
+    FOR UPDATE SKIP LOCKED
   )
 RETURNING signing_keys.id;
 

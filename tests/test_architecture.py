@@ -37,7 +37,7 @@ LAYERS = (
     ("clean_up", "mail.", "rejections", "sessions", "signing_keys"),
     ("write",),
     ("description",),
-    ("attempts", "audit", "features", "idempotency"),
+    ("attempts", "audit", "features", "idempotency", "registration_rules"),
     ("context",),
     ("execution.",),
     ("graphql_core.",),

@@ -6,6 +6,9 @@ import asyncio
 import time
 from typing import Any
 
+import pytest
+from pydantic import ValidationError
+
 from service.attempts import RESET
 from service.links import RESET_PASSWORD, link
 from service.one_time import Purpose, create_token
@@ -235,6 +238,12 @@ def test_a_link_has_its_token_in_the_fragment_and_the_configured_address() -> No
     assert link(settings, RESET_PASSWORD, "t") == "https://accounts.example/roster/account/reset-password#t"
     assert link(settings, "/graphql") == "https://accounts.example/roster/graphql"
     assert link(Settings(port=9000), RESET_PASSWORD, "t") == "http://localhost:9000/account/reset-password#t"
+
+
+@pytest.mark.parametrize("address", ["roster.example", "ftp://roster.example", "javascript:alert(1)", "http://"])
+def test_an_address_of_the_service_that_is_not_a_url_stops_the_start(address: str) -> None:
+    with pytest.raises(ValidationError, match="is not valid"):
+        Settings(public_url=address)
 
 
 async def test_a_link_does_not_depend_on_the_host_of_the_request(client: Client, alice: Person) -> None:

@@ -14,12 +14,13 @@ from service.attempts import REGISTER, Attempt, begin_attempt
 from service.context import Info
 from service.credentials.tokens import TokenKind, digest, new_token
 from service.errors import ApiError, ApiErrorCode, ErrorCode, reject
-from service.features import Flag, RegistrationRule, country_of, registration_rule, require_feature
+from service.features import Flag, require_feature
 from service.inputs import PASSWORD, PERSON_NAME, UNSET, given, optional
 from service.links import RESET_PASSWORD, VERIFY_EMAIL, link
 from service.mail.outbox import Template, send_mail
 from service.mutations.guards import expired
 from service.payloads import mutation
+from service.registration_rules import RegistrationRule, country_of, registration_rule
 from service.scalars import CountryCode
 from service.types.payload import UserPayload
 from service.types.user import age

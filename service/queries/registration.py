@@ -9,8 +9,9 @@ import strawberry
 from service.access.rules import Public
 from service.context import Info
 from service.errors import ApiErrorCode
-from service.features import Flag, country_of, enabled_flags, registration_rule
+from service.features import Flag, enabled_flags
 from service.payloads import query
+from service.registration_rules import country_of, registration_rule
 from service.scalars import CountryCode
 from service.types.registration import RegistrationPolicy
 from service.weights import Weight

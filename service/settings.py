@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service import limits
 from service.countries import Countries
-from service.credentials.passwords import PasswordPolicy, password_problems
+from service.credentials.password_policy import PasswordPolicy, password_problems
 from service.database_url import servers
 from service.identifiers import email_problems
 from service.parsing import parse_url

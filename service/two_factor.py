@@ -84,8 +84,8 @@ async def replace_recovery_codes(change: Write, user_id: str) -> list[str]:
     return codes
 
 
-async def settle_factors(change: Write, user_id: str) -> Any:
-    """Return the user as it is after a change of the factors: the last one takes the recovery codes with it.
+async def update_two_factor(change: Write, user_id: str) -> Any:
+    """Compute whether a user has a second factor, and return the user. Without one, delete the recovery codes.
 
     SECURITY: whether login requires a second factor is computed from the factors, never set (CVE-2024-45042).
     """

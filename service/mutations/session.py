@@ -17,7 +17,7 @@ from service.identifiers import email_problems, fold
 from service.inputs import PASSWORD, UNSET, ExactText, given
 from service.networks import customer_network
 from service.payloads import Payload, mutation, result
-from service.rejections import WRONG, rejections_recorded, shown_name
+from service.rejections import WRONG, logged_name, rejections_recorded
 from service.sessions import open_session
 from service.two_factor import create_challenge
 from service.types.session import Session
@@ -91,7 +91,7 @@ async def login(info: Info, input: LoginInput) -> LoginPayload:
     context = info.context
     key = _login_key(input.login)
     person = await context.resources.database.read("login_by_name", network=customer_network(context.request.ip), **key)
-    name, trusted = shown_name(person, input.login), person is not None and person["trusted"]
+    name, trusted = logged_name(person, input.login), person is not None and person["trusted"]
     async with (
         rejections_recorded(context, person, name, WRONG),
         attempt_in_turn(context, LOGIN, account=_account(person, key), trusted=trusted) as attempt,

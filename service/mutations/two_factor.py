@@ -22,7 +22,7 @@ from service.mutations.suspension import UserIdInput
 from service.one_time import Purpose, revoke_tokens
 from service.payloads import Payload, mutation, result
 from service.scalars import URL
-from service.two_factor import confirm_secret, replace_recovery_codes, report_change, require_code, settle_factors
+from service.two_factor import confirm_secret, replace_recovery_codes, report_change, require_code, update_two_factor
 from service.types.payload import UserPayload
 from service.write import Write, write
 
@@ -80,8 +80,8 @@ class RecoveryCodesPayload(Payload):
     )
 
 
-def site_of(context: Context) -> RelyingParty:
-    """Return the site that passkeys are made for, whose host name also names the account in an authenticator app."""
+def relying_party_of(context: Context) -> RelyingParty:
+    """Return the relying party of passkeys; its host name is also the issuer in an authenticator app."""
     return RelyingParty.of(public_address(context.resources.settings))
 
 
@@ -112,7 +112,7 @@ async def enable_two_factor(info: Info, input: EnableTwoFactorInput) -> EnableTw
         )
         await password.succeeded(change.run)
         change.updated(user, user, authenticator=(None, REDACTED))
-    url = otpauth_url(secret, user.email or user.username or user.id, site_of(info.context).id)
+    url = otpauth_url(secret, user.email or user.username or user.id, relying_party_of(info.context).id)
     return EnableTwoFactorPayload(secret=secret, otpauth_url=URL(url))
 
 
@@ -127,7 +127,7 @@ async def confirm_two_factor(info: Info, input: ConfirmTwoFactorInput) -> Recove
         await confirm_secret(change, user.id, input.code)
         await attempt.succeeded(change.run)
         codes = await replace_recovery_codes(change, user.id)
-        changed = await settle_factors(change, user.id)
+        changed = await update_two_factor(change, user.id)
         await report_change(change, changed, "enabled")
         change.updated(user, changed, authenticator=(None, REDACTED), recoveryCodes=(None, REDACTED))
     return RecoveryCodesPayload(recovery_codes=codes)
@@ -149,7 +149,7 @@ async def disable_two_factor(info: Info, input: DisableTwoFactorInput) -> UserPa
         await require_code(change, user, input.code)
         await password.succeeded(change.run)
         await change.run("delete_two_factor_secret", user_id=user.id)
-        changed = await settle_factors(change, user.id)
+        changed = await update_two_factor(change, user.id)
         await report_change(change, changed, "disabled")
         change.updated(user, changed, authenticator=(REDACTED, None))
     return UserPayload(user=changed)
@@ -189,7 +189,7 @@ async def reset_two_factor(info: Info, input: UserIdInput) -> UserPayload:
         await change.run("delete_two_factor_secret", user_id=user.id)
         passkeys = await change.run("delete_passkeys_by_user", user_id=user.id)
         await revoke_tokens(change.run, user.id, Purpose.PASSKEY_LOGIN, Purpose.PASSKEY_REGISTRATION)
-        changed = await settle_factors(change, user.id)
+        changed = await update_two_factor(change, user.id)
         # SECURITY: a session may belong to the person whose factor is reset for good reason
         ended = await change.run("end_sessions_by_user", user_id=user.id, keep=None)
         await report_change(change, changed, "reset")

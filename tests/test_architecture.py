@@ -77,6 +77,7 @@ WITHOUT_TABLE = {
         "password_reset",
         "profile",
         "reauthentication",
+        "references",
         "suspension",
         "two_factor_login",
     },

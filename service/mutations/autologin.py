@@ -17,7 +17,7 @@ from service.errors import ErrorCode, reject
 from service.inputs import TOKEN as TOKEN_TEXT
 from service.inputs import Text, given, optional
 from service.links import AUTOLOGIN, link
-from service.mutations.api_key import require_current_secret
+from service.mutations.guards import require_current_secret
 from service.mutations.session import LoginPayload
 from service.one_time import Purpose, consume_token, create_token, find_token
 from service.payloads import Payload, mutation, result

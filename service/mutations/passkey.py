@@ -20,7 +20,7 @@ from service.credentials.passkeys import (
 from service.database.constraints import CONSTRAINTS
 from service.errors import ErrorCode, reject
 from service.inputs import KEY_NAME, given
-from service.mutations.reauthentication import require_own_session
+from service.mutations.guards import require_own_session
 from service.mutations.two_factor import LAST_FACTOR, relying_party_of
 from service.one_time import Purpose, consume_token, create_token, revoke_tokens
 from service.payloads import Payload, mutation, result

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import strawberry
 
-from service.access.authorize import require_self
 from service.access.rules import Access
 from service.context import Info
-from service.errors import ErrorCode, reject
 from service.inputs import PASSWORD, TWO_FACTOR_CODE, given, optional
+from service.mutations.guards import require_own_session
 from service.mutations.own_password import OwnPassword
 from service.mutations.session import LoginPayload
 from service.payloads import mutation
@@ -48,22 +47,3 @@ async def reauthenticate(info: Info, input: ReauthenticateInput) -> LoginPayload
         await password.succeeded(change.run)
     context.sign_in(change.actor, token, remaining_seconds(session))
     return LoginPayload(user=user, session=session, token=token)
-
-
-def require_own_session(info: Info) -> str:
-    """Return the id of the caller's session. Raise unless the request has the token of the user's own session."""
-    require_self(info.context.actor)
-    return require_session(info)
-
-
-def require_session(info: Info) -> str:
-    """Return the id of the session of the request. Raise for an API key, and for an access token.
-
-    SECURITY: an access token is given to other services, which must not get the session, or further tokens, by it.
-    """
-    actor = info.context.actor
-    if actor.session_id is None:
-        raise reject(ErrorCode.NOT_ALLOWED, "An API key has no session.")
-    if actor.by_access_token:
-        raise reject(ErrorCode.NOT_ALLOWED, "Use the token of the session. An access token is not enough.")
-    return actor.session_id

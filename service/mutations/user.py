@@ -18,12 +18,11 @@ from service.mail.outbox import Template, send_mail, where_and_when
 from service.mutations.guards import (
     check_email,
     lock_other_user,
-    requested_plan,
-    requested_role,
     require_other_root,
     require_session_for,
     require_version,
 )
+from service.mutations.references import requested_plan, requested_role
 from service.one_time import BOUND_TO_ADDRESS, Purpose, revoke_tokens
 from service.payloads import Payload, mutation, result
 from service.types.payload import UserPayload

@@ -164,6 +164,7 @@ async def test_a_reset_does_not_pass_the_second_factor(client: Client, alice: Pe
     await client.rows("UPDATE users SET two_factor_enabled = true WHERE id = $1", alice.id)
     assert await reset(client, token) == [("REQUIRED", ["code"])]
     assert await reset(client, token, code="000000") == [("WRONG_CREDENTIALS", ["code"])]
+    assert await reset(client, token, code="0" * 65) == [("TOO_LONG", ["code"])]
     assert await client.data("{ me { username } }", by=alice) == {"me": {"username": "alice"}}
     # The link was not used
     await client.rows("UPDATE users SET two_factor_enabled = false WHERE id = $1", alice.id)

@@ -80,7 +80,7 @@ async def verify_email(info: Info, input: TokenInput) -> UserPayload:
     The token belongs to one user and one address. It does not matter which user is signed in.
     """
     attempt = await begin_attempt(info.context, TOKEN)
-    token = input.token.strip()
+    token = input.token
     if kind_of(token) is not TokenKind.ONE_TIME:
         raise expired()
     found = await find_token(
@@ -185,8 +185,7 @@ async def undo_email_change(info: Info, input: TokenInput) -> UserPayload:
     """
     context, settings = info.context, info.context.resources.settings
     attempt = await begin_attempt(context, TOKEN)
-    token = input.token.strip()
-    found = await find_token(context.resources.database.read, token, Purpose.EMAIL_UNDO)
+    found = await find_token(context.resources.database.read, input.token, Purpose.EMAIL_UNDO)
     if found is None:
         raise expired()
     resets = Flag.PASSWORD_RESET in await enabled_flags(context.resources.database)
@@ -195,8 +194,8 @@ async def undo_email_change(info: Info, input: TokenInput) -> UserPayload:
         if user.id == change.actor.user_id:
             change.ends_own_credential()
         # SECURITY: later changes are undone with this one, and cannot be restored by their own links
-        await change.run("delete_later_tokens", hash=digest(token))
-        used = await consume_token(change.run, Purpose.EMAIL_UNDO, token)
+        await change.run("delete_later_tokens", hash=digest(input.token))
+        used = await consume_token(change.run, Purpose.EMAIL_UNDO, input.token)
         if used is None:
             raise expired()
         email = used["data"]["email"]

@@ -60,7 +60,7 @@ async def request_email_verification(info: Info) -> SentPayload:
     async with write(info, "email.verification") as change:
         user = await change.lock_own_user()
         if user.email is None:
-            raise reject(ErrorCode.REQUIRED, "Your account has no email address.")
+            raise reject(ErrorCode.NOT_ALLOWED, "Your account has no email address.")
         if user.email_verified:
             raise reject(ErrorCode.ALREADY_DONE, "Your email address is already confirmed.")
         await revoke_tokens(change.run, user.id, Purpose.EMAIL_VERIFICATION)

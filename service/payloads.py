@@ -109,7 +109,7 @@ def mutation(
     With `collects_problems` it runs in spite of such problems, and adds its own to `info.problems`: the first statement
     that changes data raises all of them (see `write`). `idempotent` is the payload's field that a repeated request with
     the same `idempotencyKey` returns. `signs_in` says that later mutations of the document may have another caller.
-    `sensitive` requires of a session that its user has proved a short time ago who they are, and is not another person.
+    `sensitive` requires a session that was authenticated recently, and by its own user.
     """
 
     def declare(function: Callable[..., Awaitable[Payload]]) -> StrawberryField:

@@ -1,4 +1,4 @@
-"""Whatever is made with an API key dies no later and reaches no wider than the key."""
+"""What is made with an API key does not outlive the key, and cannot do more than the key."""
 
 from __future__ import annotations
 

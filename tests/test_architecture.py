@@ -104,6 +104,7 @@ WORDS = {
     r"(lie(s)?|lay) ahead\b": "be in the future",
     r"in the eyes of\b": "for",
     r"(giv(e|es|ing)|gave) up\b": "time out, stop",
+    r"at hand\b": "ready, present",
     r"well-nigh|ere|hence|whence|hither|thither\b": "so",
     r"(?<!there )is no (?!longer|two)[a-z]+\b": "is not a",
 }

@@ -105,9 +105,9 @@ def require_self(actor: Actor) -> None:
 
 
 def require_recent(actor: Actor) -> None:
-    """Raise unless the user of a session has proved a short time ago who they are (ASVS 7.5.1), and is not another.
+    """Raise unless the session was authenticated recently (ASVS 7.5.1), and by its own user.
 
-    An API key has no user at hand: its permissions decide.
+    An API key is used by a program, which cannot prove who the user is: its permissions decide.
     """
     require_self(actor)
     if actor.authenticated_at is None:

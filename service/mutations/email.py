@@ -179,9 +179,9 @@ async def _request_change(change: Write, user: Any, email: str) -> Any:
 
 @mutation(Public())
 async def undo_email_change(info: Info, input: TokenInput) -> UserPayload:
-    """Restore the email address before a change, and end all sessions of the user.
+    """Restore the email address from before a change, end all sessions, and send a link that sets a new password.
 
-    The address gets a link that sets a new password, because a stranger who changed the address may know the password.
+    The link is sent because a stranger who changed the address may know the password.
     """
     context, settings = info.context, info.context.resources.settings
     attempt = await begin_attempt(context, TOKEN)

@@ -75,7 +75,7 @@ class FinishPasskeyRegistrationPayload(Payload):
 
     passkey: Passkey | None = result("New passkey")
     recovery_codes: list[str] | None = result(
-        "With the first second factor: codes that replace it, each valid once; they are not shown again"
+        "Recovery codes, if there were none: each replaces the second factor once; they are not shown again"
     )
 
 

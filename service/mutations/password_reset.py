@@ -88,7 +88,7 @@ async def request_password_reset(info: Info, input: RequestPasswordResetInput) -
 
 @mutation(Public(), collects_problems=True)
 async def reset_password(info: Info, input: ResetPasswordInput) -> UserPayload:
-    """Set a new password with the token of a mail, which ends all sessions of the user.
+    """Set a password with the token of a reset or an invitation, and end all sessions of the user.
 
     It confirms the email address, signs no user in, and does not replace the second factor.
     """

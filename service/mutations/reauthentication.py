@@ -16,7 +16,7 @@ from service.two_factor import require_code
 from service.write import write
 
 
-@strawberry.input(description="Proof of the user of the session")
+@strawberry.input(description="Proof of who you are: the password, and a code of the second factor")
 class ReauthenticateInput:
     """Input of reauthenticate."""
 
@@ -29,9 +29,9 @@ class ReauthenticateInput:
 
 @mutation(Access(own="account.read"))
 async def reauthenticate(info: Info, input: ReauthenticateInput) -> LoginPayload:
-    """Prove again who you are: sensitive mutations are possible for a time, and the session gets a new token.
+    """Prove again who you are. Sensitive mutations are then possible for a time, and the session gets a new token.
 
-    The old token is no longer valid.
+    SECURITY: the old token is no longer valid (ASVS 5.0, 7.2.4).
     """
     context = info.context
     session_id = require_own_session(info)

@@ -46,8 +46,8 @@ class RegisterInput:
     last_name: str | None = optional("Last name", PERSON_NAME)
     date_of_birth: dt.date | None = optional("Date of birth; required where registrationPolicy says so")
     country: CountryCode | None = optional(
-        "Country, whose rule applies and which becomes that of the billing address; by default the rule of the "
-        "country of the client's address applies"
+        "Country of the person, also for the billing address. Its rule applies; by default that of the country of "
+        "the client's address"
     )
     language: str | None = optional("Language, a BCP 47 tag; en by default", LANGUAGE)
 

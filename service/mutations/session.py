@@ -52,18 +52,18 @@ class RevokeSessionInput:
     id: strawberry.ID = given("Id of the session")
 
 
-@strawberry.type(description="Payload of login")
+@strawberry.type(description="Payload of a mutation that signs in, or proves again who the user is")
 class LoginPayload(Payload):
     """A session, or errors."""
 
     user: User | None = result("User who is signed in now")
-    session: Session | None = result("New session; its cookie is set, too")
+    session: Session | None = result("Session of the token; its cookie is set, too")
     token: str | None = result(
         'Token for clients without cookies, to send as "Authorization: Bearer"; it is not shown again'
     )
     two_factor_challenge: str | None = result(
-        "For a user with a second factor in place of a session: the token for verifyTwoFactor or startPasskeyLogin, "
-        f"which is valid for {limits.TWO_FACTOR_LOGIN // 60} minutes and for one login"
+        "Token for verifyTwoFactor or startPasskeyLogin, which login returns in place of a session if the user has a "
+        f"second factor. It is valid for {limits.TWO_FACTOR_LOGIN // 60} minutes, and for one login"
     )
 
 

@@ -44,7 +44,7 @@ class EnableTwoFactorInput:
 
 
 @strawberry.input(
-    description=f"First code of an authenticator app, {limits.TWO_FACTOR_SETUP // 60} minutes after its secret at most"
+    description=f"First code of an authenticator app, within {limits.TWO_FACTOR_SETUP // 60} minutes of enableTwoFactor"
 )
 class ConfirmTwoFactorInput:
     """Input of confirmTwoFactor."""
@@ -89,7 +89,8 @@ def relying_party_of(context: Context) -> RelyingParty:
 async def enable_two_factor(info: Info, input: EnableTwoFactorInput) -> EnableTwoFactorPayload:
     """Create the secret of an authenticator app; confirmTwoFactor puts it into use.
 
-    The password is the proof, because a user who has to set up a second factor may have an old session.
+    If there is a second factor already, the session must have been authenticated recently, as for its removal. For the
+    first one the password is enough, because a user who has to set one up may have an old session.
     """
     require_self(info.context.actor)
     password = await OwnPassword.verified(info, input.password)

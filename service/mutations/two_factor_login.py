@@ -37,7 +37,7 @@ log = structlog.get_logger("roster.two_factor")
 
 
 @strawberry.input(
-    description="Second factor of a login. A wrong code leaves the challenge valid, until there were too many"
+    description="Second factor of a login. After a wrong code the challenge is still valid, until there are too many"
 )
 class VerifyTwoFactorInput:
     """Input of verifyTwoFactor."""
@@ -91,7 +91,7 @@ async def verify_two_factor(info: Info, input: VerifyTwoFactorInput) -> LoginPay
 async def start_passkey_login(info: Info, input: StartPasskeyLoginInput | None = UNSET) -> PasskeyOptionsPayload:
     """Start a login by passkey: without a password, or as the second factor of a login.
 
-    Without a challenge they name no credential, so that they do not tell which accounts exist (ASVS 6.3.8).
+    Without a challenge the options name no credential, so that they do not tell which accounts exist (ASVS 6.3.8).
     """
     context = info.context
     await begin_attempt(context, PASSKEY_START)

@@ -25,7 +25,7 @@ async def registration_policy(
         strawberry.argument(description="Country of the person; by default the country of the client's address"),
     ] = None,
 ) -> RegistrationPolicy:
-    """Return what is required of a registration, and whether it is possible."""
+    """Policy for registrations: what is required, and whether they are possible."""
     resources = info.context.resources
     rule = await registration_rule(resources.database, country_of(info.context, country))
     reason = None

@@ -2,7 +2,7 @@
 -- Use a registration, which no other request can then use; no row if it is unknown, used, or expired
 DELETE FROM registrations
 WHERE registrations.hash = :hash AND registrations.expires_at > now()
-RETURNING registrations.email, registrations.columns, registrations.password_hash;
+RETURNING registrations.created_at;
 
 -- name: create_registration :exec
 -- Store a registration that waits for its confirmation, for `lifetime` seconds

@@ -120,7 +120,7 @@ def require_recent(actor: Actor) -> None:
 def require_still(rule: Rule, before: Actor, now: Actor, relied_on: Set[str], *, ended: bool) -> None:
     """Raise if a write that was allowed at the start of its request is not allowed to the caller as of now.
 
-    `relied_on` are the admin permissions that its guards required. `ended` says that it has ended the own credential.
+    `relied_on` are the admin permissions that its guards required. `ended`: it has ended the caller's credential.
     """
     verdict = decide(rule, now.authority)
     if verdict is Verdict.DENIED:

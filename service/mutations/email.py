@@ -1,4 +1,4 @@
-"""The email address of one's own account: its confirmation, its change, and the undoing of a change."""
+"""The email address of the caller's account: its confirmation, its change, and the undoing of a change."""
 
 from __future__ import annotations
 

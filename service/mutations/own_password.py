@@ -1,4 +1,4 @@
-"""The caller's own password, and codes of the own second factor, as the proof of who they are."""
+"""The caller's password, and codes of the caller's second factor, as the proof of who the caller is."""
 
 from __future__ import annotations
 

@@ -221,7 +221,7 @@ async def require_password_of(change: Write, user: Any, field: str, password_has
     """Reject a password for a user that the caller may not set, or whose removal leaves no ROOT user.
 
     SECURITY: the permission to change users must not let a caller sign in as them, so this requires what setPassword
-    requires. A user changes the own password with the current one, by changePassword. A key that expires or is limited
+    requires. Users change their own password with the current one, by changePassword. A key that expires or is limited
     to networks sets no passwords, because sessions are not bound by its limits.
     """
     if user.id == change.actor.user_id:

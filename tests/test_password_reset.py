@@ -142,6 +142,22 @@ async def test_a_reset_voids_the_other_links_and_a_pending_address(client: Clien
     assert tuple(row) == ("alice@roster.test", None)
 
 
+@pytest.mark.parametrize("mutation", ["changePassword", "setPassword", "updateUser"])
+async def test_a_new_password_voids_the_links_that_set_one(
+    client: Client, root: Person, alice: Person, mutation: str
+) -> None:
+    # A person who has read the mail must not keep a way into the account
+    token = await reset_token(client)
+    calls: dict[str, tuple[dict[str, Any], Person]] = {
+        "changePassword": ({"currentPassword": PASSWORD, "newPassword": f"{NEW}-2"}, alice),
+        "setPassword": ({"userId": alice.id, "password": f"{NEW}-2"}, root),
+        "updateUser": ({"id": alice.id, "password": None}, root),
+    }
+    value, by = calls[mutation]
+    assert (await client.mutate(mutation, value, "user { id }", by=by))["errors"] == []
+    assert await reset(client, token) == EXPIRED
+
+
 async def test_a_link_expires_after_an_hour(client: Client, alice: Person) -> None:
     token = await reset_token(client)
     [row] = await client.rows("SELECT extract(epoch FROM expires_at - created_at)::int AS seconds FROM one_time_tokens")

@@ -112,8 +112,8 @@ async def reset_password(info: Info, input: ResetPasswordInput) -> UserPayload:
         await require_code(change, user, input.code or None)
         await consume_own_token(change, purpose, input.token, user)
         await replace_password(change, user, password_hash)
-        # SECURITY: other links, a change of the address, and logins that are half done may be a stranger's
-        await revoke_tokens(change.run, user.id, *BOUND_TO_ADDRESS, Purpose.TWO_FACTOR_LOGIN)
+        # SECURITY: a change of the address may be a stranger's
+        await revoke_tokens(change.run, user.id, *BOUND_TO_ADDRESS)
         columns = {"email_verified": True, "pending_email": None}
         changed = await change.run("update_user", id=user.id, changes=columns)
         for each in attempts:

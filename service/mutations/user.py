@@ -23,7 +23,7 @@ from service.mutations.guards import (
     require_version,
 )
 from service.mutations.references import requested_plan, requested_role
-from service.one_time import BOUND_TO_ADDRESS, Purpose, revoke_tokens
+from service.one_time import BOUND_TO_ADDRESS, BOUND_TO_PASSWORD, Purpose, revoke_tokens
 from service.payloads import Payload, mutation, result
 from service.types.payload import UserPayload
 from service.user_creation import create_account, invite, password_event
@@ -236,12 +236,14 @@ async def require_password_of(change: Write, user: Any, field: str, password_has
 async def replace_password(change: Write, user: Any, password_hash: str | None, keep: str | None = None) -> bool:
     """Set or remove a password, end the user's sessions except the one to keep, and send the user a mail (ASVS 6.3.7).
 
-    Return False if there was no password to remove.
+    Earlier links that set a password, and logins in progress, are no longer valid. Return False if there was no
+    password to remove.
     """
     if password_hash is not None:
         await change.run("set_password", user_id=user.id, password_hash=password_hash)
     elif await change.run("remove_password", user_id=user.id) is None:
         return False
+    await revoke_tokens(change.run, user.id, *BOUND_TO_PASSWORD)
     await change.run("end_sessions_by_user", user_id=user.id, keep=keep)
     own = change.actor.user_id in {None, user.id}
     await send_mail(change, Template.PASSWORD_CHANGED, user, **where_and_when(change, own=own))

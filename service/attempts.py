@@ -63,9 +63,9 @@ class Operation:
     account: Limit
 
 
-# SECURITY: at most 100 failures in a row for a password (NIST SP 800-63B-4, section 3.2.2). The wait grows to two days:
-# in 30 days an account allows 10 + 12 + 14 failures from one address, and 20 + 12 + 14 from all addresses where the
-# owner has not signed in, by each of its two names
+# SECURITY: at most 100 failures in a row for a password (NIST SP 800-63B-4, section 3.2.2). In 30 days one address may
+# fail 36 times for an account: 10 times without a wait, 12 times while the wait doubles to two days, and 14 times with
+# that wait. All addresses where the owner has not signed in may fail 46 times. The two names of an account count apart
 _GUESSES = Limit(10, wait=60, longest=2 * DAY, period=30 * DAY)
 _GUESSES_FROM_ALL = Limit(20, wait=60, longest=2 * DAY, period=30 * DAY)
 _MANY = Limit(100, wait=10, longest=900, period=HOUR)
@@ -87,7 +87,7 @@ TWO_FACTOR = Operation("two-factor", pair=_GUESSES, client=_MANY, account=_GUESS
 
 
 class Attempt:
-    """One attempt that may go on."""
+    """One attempt that was counted, and is within its limits."""
 
     def __init__(self, own: list[bytes], client: bytes, limit: Limit) -> None:
         self._own = own
@@ -109,7 +109,7 @@ class Attempt:
 async def begin_attempt(
     context: Context, operation: Operation, *, account: str | None = None, trusted: bool = False
 ) -> Attempt:
-    """Count an attempt. RATE_LIMITED, with `retryAfter` in seconds, if it may not go on.
+    """Count an attempt. RATE_LIMITED, with `retryAfter` in seconds, if it is beyond a limit.
 
     `account` names the account that is attempted, also one that does not exist: its id, or what was entered for it.
     """
@@ -139,11 +139,19 @@ async def attempt_in_turn(
         yield await _begin(context, limits, client)
 
 
+@dataclass(slots=True)
+class _Places:
+    """The places for attempts with one key: those that are free, and how many attempts use or wait for one."""
+
+    free: asyncio.Semaphore
+    users: int = 0
+
+
 class InProgress:
     """The attempts of this worker that are in progress, and those that wait for them, by key."""
 
     def __init__(self) -> None:
-        self._places: dict[bytes, tuple[asyncio.Semaphore, list[None]]] = {}
+        self._places: dict[bytes, _Places] = {}
 
     def __len__(self) -> int:
         return len(self._places)
@@ -151,16 +159,16 @@ class InProgress:
     @asynccontextmanager
     async def one(self, key: bytes, most: int, waiting: int) -> AsyncIterator[None]:
         """Wait until fewer than `most` attempts are in progress, and be one of them. RATE_LIMITED if `waiting` wait."""
-        places, users = self._places.setdefault(key, (asyncio.Semaphore(most), []))
-        if len(users) >= most + waiting:
+        places = self._places.setdefault(key, _Places(asyncio.Semaphore(most)))
+        if places.users >= most + waiting:
             raise ApiError(ApiErrorCode.RATE_LIMITED, TOO_MANY, retryAfter=1)
-        users.append(None)
+        places.users += 1
         try:
-            async with places:
+            async with places.free:
                 yield
         finally:
-            users.pop()
-            if not users:
+            places.users -= 1
+            if not places.users:
                 del self._places[key]
 
 

@@ -7,7 +7,8 @@ import string
 from typing import Any
 
 from service.access.actor import system_actor
-from service.credentials.passwords import PasswordHasher, PasswordPolicy, password_problems
+from service.credentials.password_policy import PasswordPolicy, password_problems
+from service.credentials.passwords import PasswordHasher
 from service.database.connection import Database
 from service.identifiers import UsernamePolicy, email_problems, username_problems
 from service.types.role import ADMIN_ROLE, ROOT_ROLE

@@ -37,7 +37,6 @@ class Step:
     name: str
 
 
-# Unclaimed users go before this: an invitation of a user that did something with the account is only forgotten
 STEPS = (
     Step("delete_dead_sessions", "sessions"),
     Step("delete_expired_api_keys", "apiKeys"),
@@ -87,9 +86,10 @@ async def clean_up(
     """
     errors: list[Exception] = []
     for work in (
-        partial(_delete_unclaimed_users, database),
         partial(_erase_users, database, encryption),
         *(partial(_repeat, database, step) for step in STEPS),
+        # After the claimed invitations, because each look for an unclaimed user would read all of them
+        partial(_delete_unclaimed_users, database),
         partial(_delete_audit_events, database, audit_retention_months),
         partial(_erase_events, database, deletion_grace_days),
     ):

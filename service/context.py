@@ -14,7 +14,8 @@ from service.access.viewer import Rules, Viewer
 from service.compiler.plan import PageText
 from service.countries import Countries
 from service.credentials.encryption import Encryption
-from service.credentials.passwords import PasswordHasher, PasswordPolicy
+from service.credentials.password_policy import PasswordPolicy
+from service.credentials.passwords import PasswordHasher
 from service.database.connection import Database
 from service.database.loaders import Loaders
 from service.errors import Problems

@@ -33,7 +33,7 @@ class ErrorCode(Enum):
         "EXPECTED_COUNT_MISMATCH", description="Another number of users than the expected one matches"
     )
     EXPIRED = strawberry.enum_value(
-        "EXPIRED", description="The link or code was used, has expired, or is otherwise no longer valid"
+        "EXPIRED", description="The link, challenge, or secret was used, has expired, or is otherwise no longer valid"
     )
     IDEMPOTENCY_MISMATCH = strawberry.enum_value(
         "IDEMPOTENCY_MISMATCH", description="The idempotency key was used with another input"
@@ -58,7 +58,9 @@ class ErrorCode(Enum):
         "VERSION_MISMATCH", description="The object was changed since the given version"
     )
     WEAK_PASSWORD = strawberry.enum_value("WEAK_PASSWORD", description="The password is too easy to guess")
-    WRONG_CREDENTIALS = strawberry.enum_value("WRONG_CREDENTIALS", description="The login or the password is wrong")
+    WRONG_CREDENTIALS = strawberry.enum_value(
+        "WRONG_CREDENTIALS", description="The login, the password, the code, or the passkey is wrong"
+    )
 
 
 class ApiErrorCode(Enum):

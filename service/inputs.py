@@ -115,13 +115,19 @@ class Text:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ExactText:
-    """A text that is taken as it is: a password, a key, or a value that has its own rules."""
+    """A text that is taken as it is: a password, a key, or a value that has its own rules.
+
+    `trimmed` removes the spaces around it, which people copy with a token.
+    """
 
     most: int
     least: int = 1
+    trimmed: bool = False
 
     def apply(self, value: str, path: tuple[str, ...]) -> tuple[str, list[Problem]]:
         """Return the text, and what is wrong with it."""
+        if self.trimmed:
+            value = value.strip()
         found = _length_problem(value, self.least, self.most)
         if found is None and UNSTORABLE.search(value):
             found = (ErrorCode.INVALID, "must not contain NUL or unpaired surrogates")
@@ -186,7 +192,7 @@ DESCRIPTION = Text(limits.DESCRIPTION, least=0, multiline=True, joiners=True)
 EXTERNAL_ID = Text(limits.NAME)
 PASSWORD = ExactText(limits.PASSWORD)
 IDEMPOTENCY_KEY = ExactText(limits.IDEMPOTENCY_KEY)
-TOKEN = ExactText(limits.TOKEN)  # valid once
+TOKEN = ExactText(limits.TOKEN, trimmed=True)  # valid once
 TWO_FACTOR_CODE = ExactText(limits.TWO_FACTOR_CODE)
 
 

@@ -30,6 +30,8 @@ class Purpose(Enum):
 
 # SECURITY: what the owner of an address can do with it must end when the account has another one (CVE-2026-35407)
 BOUND_TO_ADDRESS = (Purpose.EMAIL_CHANGE, Purpose.EMAIL_VERIFICATION, Purpose.INVITATION, Purpose.PASSWORD_RESET)
+# SECURITY: what gives access by an earlier password, or sets another one, must end with a new password
+BOUND_TO_PASSWORD = (Purpose.INVITATION, Purpose.PASSWORD_RESET, Purpose.TWO_FACTOR_LOGIN)
 
 
 async def create_token(run: Run, purpose: Purpose, user_id: str | None, lifetime: float, **data: Any) -> str:

@@ -116,8 +116,8 @@ def mutation(
     With `collects_problems` it runs in spite of such problems, and adds its own to `info.problems`: the first statement
     that changes data raises all of them (see `write`). `idempotent` is the payload's field that a repeated request with
     the same `idempotencyKey` returns. `signs_in` says that later mutations of the document may have another caller.
-    `sensitive` requires of a session that its user has proved a short time ago who they are, and is not another person.
-    `weight` is for the cost limits, where one field stands for many writes.
+    `sensitive` requires a session that was authenticated recently, and by its own user. `weight` is for the cost
+    limits, where one field stands for many writes.
     """
 
     def declare(function: Callable[..., Awaitable[Payload]]) -> StrawberryField:

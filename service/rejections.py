@@ -1,4 +1,4 @@
-"""What remains of a denied sign-in: one audit event for each attempt that was counted, and one log line for each."""
+"""Records of denied sign-ins: an audit event for each attempt that was counted, and a log line for every attempt."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def record_rejection(context: Context, user: Any, name: str, reason: str) 
         await change.finish()
 
 
-def shown_name(user: Any, entered: str) -> str:
+def logged_name(user: Any, entered: str) -> str:
     """Return how the log names the account of a sign-in: by its username, or by the email address that was entered.
 
     SECURITY: other texts are not logged, because people enter passwords in the place of names. A hash of them could be

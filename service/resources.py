@@ -13,7 +13,8 @@ from service.clean_up import clean_up_regularly
 from service.context import Resources
 from service.countries import Countries
 from service.credentials.encryption import Encryption, keys_of
-from service.credentials.passwords import PasswordHasher, PasswordPolicy, cores, password_problems
+from service.credentials.password_policy import PasswordPolicy, password_problems
+from service.credentials.passwords import PasswordHasher, cores
 from service.database import statements
 from service.database.connection import Database
 from service.database.servers import ANSWER_SECONDS, LOST

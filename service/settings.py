@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service import limits
-from service.credentials.passwords import PasswordPolicy, password_problems
+from service.credentials.password_policy import PasswordPolicy, password_problems
 from service.setting_types import (
     Address,
     DocumentsFile,

@@ -1,8 +1,6 @@
-"""The ways in which signing keys change: the first one is created, and a new one replaces it."""
+"""The creation and the rotation of the keys that sign access tokens."""
 
 from __future__ import annotations
-
-from typing import Final
 
 from service.access.actor import system_actor
 from service.access.signing_keys import new_key
@@ -10,13 +8,11 @@ from service.credentials.encryption import Encryption
 from service.database.connection import Database
 from service.write import Write, write_as
 
-LOCK: Final = 0x6B657973  # "keys": several workers may need the first key at the same time
-
 
 async def create_first_key(database: Database, encryption: Encryption) -> None:
-    """Create the key that signs, unless there is one."""
+    """Create the key that signs, unless there is one. Several workers may need it at the same time."""
     async with write_as(system_actor("job:signing-key"), database, "signing-key.create") as change:
-        await change.run("lock_bootstrap", lock=LOCK)
+        await change.run("lock_signing_keys")
         if await change.run("current_signing_key") is not None:
             change.unchanged()
         else:
@@ -29,8 +25,8 @@ async def rotate_key(database: Database, encryption: Encryption, *, revoke: bool
     The tokens of the old key stay valid until they expire, unless `revoke` is true.
     """
     async with write_as(system_actor("command:rotate-signing-key"), database, "signing-key.rotate") as change:
-        await change.run("lock_bootstrap", lock=LOCK)
-        await change.run("delete_signing_keys" if revoke else "expire_signing_keys")
+        await change.run("lock_signing_keys")
+        await change.run("delete_signing_keys" if revoke else "retire_signing_key")
         key_id = await _create(change, encryption)
         change.added(signingKey=key_id, revoked=revoke)
     return key_id

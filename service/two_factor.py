@@ -98,8 +98,8 @@ async def replace_recovery_codes(change: Write, user_id: str) -> list[str]:
     return codes
 
 
-async def settle_factors(change: Write, user_id: str) -> Any:
-    """Return the user as it is after a change of the factors: the last one takes the recovery codes with it.
+async def update_two_factor(change: Write, user_id: str) -> Any:
+    """Compute whether a user has a second factor, and return the user. Without one, delete the recovery codes.
 
     SECURITY: whether login requires a second factor is computed from the factors, never set (CVE-2024-45042).
     """
@@ -118,11 +118,10 @@ async def create_challenge(change: Write, user_id: str) -> str:
 async def consume_challenge(change: Write, challenge: str, user: Any, *field: str) -> None:
     """Use the challenge of a login of this user, or reject it.
 
-    SECURITY: a challenge of another user is not valid (CVE-2021-41129), nor one from before a change of the password.
+    SECURITY: a challenge of another user is not valid (CVE-2021-41129). A new password has deleted the earlier ones.
     """
     found = await consume_token(change.run, Purpose.TWO_FACTOR_LOGIN, challenge)
-    passwords = await change.run("passwords_by_user", keys=[user.id])
-    if found is None or found["user_id"] != user.id or not passwords or passwords[0].changed_at > found["created_at"]:
+    if found is None or found["user_id"] != user.id:
         raise reject(ErrorCode.EXPIRED, EXPIRED_LOGIN, *field)
 
 

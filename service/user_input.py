@@ -9,7 +9,7 @@ import strawberry
 
 from service import limits
 from service.context import Resources
-from service.credentials.passwords import password_problems
+from service.credentials.password_policy import password_problems
 from service.database.constraints import CONSTRAINTS
 from service.errors import ErrorCode, Problems
 from service.identifiers import email_problems, language_problems, username_problems

@@ -102,13 +102,13 @@ async def me(client: Client, by: Person) -> tuple[str, bool, str | None]:
 
 
 async def confirmed(client: Client, person: Person) -> None:
-    """Let a person confirm the own address."""
+    """Let a person confirm their address."""
     assert await request_verification(client, person) == []
     assert await use(client, "verifyEmail", (await last_mail(client, f"{person.username}@roster.test")).token) == []
 
 
 async def changed(client: Client, person: Person, email: str) -> None:
-    """Let a person change the own address, and confirm it."""
+    """Let a person change their address, and confirm it."""
     assert (await change_email(client, person, email))["errors"] == []
     assert await use(client, "verifyEmail", (await last_mail(client, email)).token) == []
 

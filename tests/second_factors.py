@@ -11,7 +11,7 @@ import pytest
 
 from service import attempts
 from service import two_factor as factors
-from service.mutations import passkey, two_factor, two_factor_login
+from service.mutations import own_password, passkey, two_factor, two_factor_login
 from tests.authenticator import Authenticator
 from tests.conftest import PASSWORD, Client, Person
 
@@ -41,7 +41,7 @@ class App:
 def without_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a test make more attempts than one client may."""
     free = attempts.Operation("free", pair=MANY, client=MANY, account=MANY)
-    for module in (factors, passkey, two_factor, two_factor_login):
+    for module in (factors, own_password, passkey, two_factor, two_factor_login):
         for name in ("TWO_FACTOR", "PASSWORD_ATTEMPT", "PASSKEY_START"):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, free)

@@ -284,3 +284,15 @@ async def test_a_key_has_the_server_permissions_that_it_lists(
     await client.mutate("createSubuser", invitation, "", by=alice)
     member, _ = await new_key(client, bob, "servers.read", "file.read", "control.stop")
     assert await client.data(document, {"id": server_id}, by=member) == {"server": {"myPermissions": ["file.read"]}}
+
+
+async def test_an_api_key_of_a_subuser_with_servers_read_reads_the_shared_server(
+    client: Client, root: Person, alice: Person, bob: Person
+) -> None:
+    created = await client.mutate("createServer", {"name": "web", "ownerId": alice.id}, "server { id }", by=root)
+    server = created["server"]["id"]
+    value = {"serverId": server, "email": "bob@roster.test", "permissions": ["control.console"]}
+    assert (await client.mutate("createSubuser", value, "subuser { id }", by=alice))["errors"] == []
+    key = await client.mutate("createApiKey", {"name": "k", "permissions": ["servers.read"]}, "secret", by=bob)
+    found = await client.data(f'{{ server(id: "{server}") {{ id myPermissions }} }}', by=key["secret"])
+    assert found == {"server": {"id": server, "myPermissions": []}}

@@ -101,6 +101,10 @@ async def test_one_of_20_parallel_uses_succeeds(client: Client, admin: Person, b
     assert len(rows) == 1
 
 
+async def test_spaces_around_a_copied_token_do_not_count(client: Client, admin: Person, bob: Person) -> None:
+    assert (await opened(client, f" {await link(client, admin, bob)}\n"))["errors"] == []
+
+
 async def test_a_link_expires_after_a_minute_and_only_its_hash_is_stored(
     client: Client, admin: Person, bob: Person
 ) -> None:

@@ -167,6 +167,18 @@ async def test_a_row_that_is_in_use_is_left_for_the_next_time(client: Client, da
     assert left == {b"b"}
 
 
+async def test_the_old_attempts_are_found_by_their_index(client: Client) -> None:
+    await client.rows(
+        "INSERT INTO attempts (key, forgotten_at) "
+        "SELECT sha256(CAST(CAST(n AS text) AS bytea)), now() + interval '1 hour' FROM generate_series(1, 5000) AS n"
+    )
+    await client.rows("ANALYZE attempts")
+    sql = client.resources.database.statements["delete_old_attempts"].query.sql.replace("$1", "1000")
+    plan = "\n".join(row[0] for row in await client.rows(f"EXPLAIN {sql}"))
+    assert "attempts_forgotten_at_idx" in plan
+    assert "Sort" not in plan
+
+
 async def test_counted_attempts_are_kept_as_long_as_they_block(client: Client) -> None:
     context = _context(client)
     limit = Limit(most=1, wait=600, longest=600, period=3_600)

@@ -1,4 +1,4 @@
-"""The own email address: its confirmation, its change, and the undoing of a change."""
+"""The email address of the caller's account: its confirmation, and its change."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def test_a_token_of_one_purpose_does_not_serve_another(client: Client, ali
 
 async def test_a_user_without_an_address_cannot_confirm_it(client: Client, root: Person, alice: Person) -> None:
     assert (await client.mutate("updateUser", {"id": alice.id, "email": None}, "user { id }", by=root))["errors"] == []
-    assert await request_verification(client, alice) == ["REQUIRED"]
+    assert await request_verification(client, alice) == ["NOT_ALLOWED"]
 
 
 async def test_the_links_of_a_suspended_user_do_not_work(client: Client, root: Person, alice: Person) -> None:
@@ -258,7 +258,7 @@ async def test_another_address_by_an_administrator_is_unconfirmed(client: Client
 
 
 async def test_a_profile_has_no_email_and_no_confirmation(client: Client, alice: Person) -> None:
-    # CVE-2026-27946: a user sets the own emailVerified in an update
+    # CVE-2026-27946: a user sets their own emailVerified in an update
     document = "mutation ($input: UpdateProfileInput!) { updateProfile(input: $input) { errors { code } } }"
     for field in ("email", "emailVerified", "pendingEmail"):
         answer = await client.execute(document, {"input": {field: None}}, by=alice)

@@ -33,7 +33,7 @@ def work() -> Work:
 
 @pytest_asyncio.fixture
 async def queue() -> AsyncIterator[HashQueue]:
-    """Return a queue with one thread, which has a call at hand beside the one that runs."""
+    """Return a queue with one thread, which has its next call ready beside the one that runs."""
     found = HashQueue(1, 400, 0.02)
     yield found
     found.close()

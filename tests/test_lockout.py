@@ -63,9 +63,7 @@ async def fail(client: Client, login: str = "alice", times: int = MOST) -> None:
     assert {await log_in(client, login) for _ in range(times)} == {"WRONG_CREDENTIALS"}
 
 
-async def test_after_ten_wrong_passwords_the_right_one_must_wait(
-    client: Client, alice: Person, hashes: list[str]
-) -> None:
+async def test_after_ten_wrong_passwords_the_right_one_must_wait(client: Client, hashes: list[str]) -> None:
     await fail(client)
     answer = await client.execute(DOCUMENT, {"input": {"login": "alice", "password": PASSWORD}})
     [error] = answer["errors"]
@@ -75,7 +73,6 @@ async def test_after_ten_wrong_passwords_the_right_one_must_wait(
     await client.rows("UPDATE attempts SET blocked_until = now()")
     assert await log_in(client, password=PASSWORD) == "done"
     assert await log_in(client) == "WRONG_CREDENTIALS", "a success forgets the failures"
-    assert alice.id
 
 
 async def test_50_wrong_passwords_at_once_verify_no_more_than_the_limit_cve_2024_4629(
@@ -106,10 +103,9 @@ async def test_50_logins_of_one_request_are_limited_like_50_requests(
     assert len(hashes) == MOST
 
 
-async def test_right_logins_at_once_are_not_limited(client: Client, alice: Person) -> None:
+async def test_right_logins_at_once_are_not_limited(client: Client) -> None:
     found = Counter(await asyncio.gather(*(log_in(client, password=PASSWORD) for _ in range(40))))
     assert found == {"done": 40}
-    assert alice.id
 
 
 async def test_known_and_unknown_accounts_are_limited_alike_byte_for_byte(client: Client, root: Person) -> None:

@@ -10,7 +10,7 @@ import pytest
 from graphql import parse, validate
 
 from service import pages
-from service.errors import ErrorCode
+from service.errors import ApiErrorCode, ErrorCode
 from service.links import AUTOLOGIN, CONFIRM_EMAIL, INVITATION, RESET_PASSWORD, UNDO_EMAIL, VERIFY_EMAIL
 from tests.conftest import Client, Person
 from tests.links import last_mail, request_verification, use
@@ -120,7 +120,7 @@ def test_every_language_has_every_text() -> None:
         # The messages of the service itself are in English
         assert language == "en" or texts["errors"].keys() >= CODES
         assert english["errors"].keys() <= texts["errors"].keys()
-    assert {"CONFLICT", "EXPIRED"} <= {code.name for code in ErrorCode}
+    assert {code.value for code in (*ErrorCode, *ApiErrorCode)} >= CODES
 
 
 async def test_another_page_does_not_exist(client: Client) -> None:

@@ -6,6 +6,9 @@ import asyncio
 import time
 from typing import Any
 
+import pytest
+from pydantic import ValidationError
+
 from service.attempts import RESET
 from service.links import RESET_PASSWORD, link
 from service.one_time import Purpose, create_token
@@ -139,6 +142,22 @@ async def test_a_reset_voids_the_other_links_and_a_pending_address(client: Clien
     assert tuple(row) == ("alice@roster.test", None)
 
 
+@pytest.mark.parametrize("mutation", ["changePassword", "setPassword", "updateUser"])
+async def test_a_new_password_voids_the_links_that_set_one(
+    client: Client, root: Person, alice: Person, mutation: str
+) -> None:
+    # A person who has read the mail must not keep a way into the account
+    token = await reset_token(client)
+    calls: dict[str, tuple[dict[str, Any], Person]] = {
+        "changePassword": ({"currentPassword": PASSWORD, "newPassword": f"{NEW}-2"}, alice),
+        "setPassword": ({"userId": alice.id, "password": f"{NEW}-2"}, root),
+        "updateUser": ({"id": alice.id, "password": None}, root),
+    }
+    value, by = calls[mutation]
+    assert (await client.mutate(mutation, value, "user { id }", by=by))["errors"] == []
+    assert await reset(client, token) == EXPIRED
+
+
 async def test_a_link_expires_after_an_hour(client: Client, alice: Person) -> None:
     token = await reset_token(client)
     [row] = await client.rows("SELECT extract(epoch FROM expires_at - created_at)::int AS seconds FROM one_time_tokens")
@@ -161,6 +180,7 @@ async def test_a_reset_does_not_pass_the_second_factor(client: Client, alice: Pe
     await client.rows("UPDATE users SET two_factor_enabled = true WHERE id = $1", alice.id)
     assert await reset(client, token) == [("REQUIRED", ["code"])]
     assert await reset(client, token, code="000000") == [("WRONG_CREDENTIALS", ["code"])]
+    assert await reset(client, token, code="0" * 65) == [("TOO_LONG", ["code"])]
     assert await client.data("{ me { username } }", by=alice) == {"me": {"username": "alice"}}
     # The link was not used
     await client.rows("UPDATE users SET two_factor_enabled = false WHERE id = $1", alice.id)
@@ -235,6 +255,12 @@ def test_a_link_has_its_token_in_the_fragment_and_the_configured_address() -> No
     assert link(settings, RESET_PASSWORD, "t") == "https://accounts.example/roster/account/reset-password#t"
     assert link(settings, "/graphql") == "https://accounts.example/roster/graphql"
     assert link(Settings(port=9000), RESET_PASSWORD, "t") == "http://localhost:9000/account/reset-password#t"
+
+
+@pytest.mark.parametrize("address", ["roster.example", "ftp://roster.example", "javascript:alert(1)", "http://"])
+def test_an_address_of_the_service_that_is_not_a_url_stops_the_start(address: str) -> None:
+    with pytest.raises(ValidationError, match="is not valid"):
+        Settings(public_url=address)
 
 
 async def test_a_link_does_not_depend_on_the_host_of_the_request(client: Client, alice: Person) -> None:

@@ -172,7 +172,7 @@ async def test_a_reserved_username_is_rejected(client: Client, alice: Person, na
 
 
 async def test_an_input_has_no_field_of_the_server(client: Client) -> None:
-    # CVE-2026-27946: a user sets the own emailVerified
+    # CVE-2026-27946: a user sets their own emailVerified
     for field in ("emailVerified", "roleId", "isAdmin", "planId", "externalId", "tier"):
         answer = await register(client, **{field: True})
         assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"

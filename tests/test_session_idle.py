@@ -117,15 +117,3 @@ async def test_an_idle_session_is_not_listed_counted_found_or_ended(client: Clie
     assert [error["code"] for error in revoked["errors"]] == ["NOT_FOUND"]
     ended = await client.mutate("logoutAll", {"keepCurrent": True}, "endedSessions", by=alice)
     assert ended == {"endedSessions": 0, "errors": []}
-
-
-async def test_an_api_key_of_a_subuser_with_servers_read_reads_the_shared_server(
-    client: Client, root: Person, alice: Person, bob: Person
-) -> None:
-    created = await client.mutate("createServer", {"name": "web", "ownerId": alice.id}, "server { id }", by=root)
-    server = created["server"]["id"]
-    value = {"serverId": server, "email": "bob@roster.test", "permissions": ["control.console"]}
-    assert (await client.mutate("createSubuser", value, "subuser { id }", by=alice))["errors"] == []
-    key = await client.mutate("createApiKey", {"name": "k", "permissions": ["servers.read"]}, "secret", by=bob)
-    found = await client.data(f'{{ server(id: "{server}") {{ id myPermissions }} }}', by=key["secret"])
-    assert found == {"server": {"id": server, "myPermissions": []}}

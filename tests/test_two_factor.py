@@ -156,16 +156,12 @@ async def test_a_replacement_requires_a_code_and_the_app_stays_in_use_until_it_i
 
 
 @pytest.mark.parametrize(("step", "valid"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])
-async def test_a_code_is_valid_one_step_before_and_after_its_time(
-    client: Client, alice: Person, step: int, valid: bool
-) -> None:
+def test_a_code_is_valid_one_step_before_and_after_its_time(step: int, *, valid: bool) -> None:
     secret = pyotp.random_base32()
     clock = 1_800_000_017.0
     number = int(clock) // 30 + step
     code = pyotp.TOTP(secret).generate_otp(number)
     assert totp.matching_step(secret, code, clock) == (number if valid else None)
-    assert alice.id
-    assert client
 
 
 @pytest.mark.parametrize("code", ["", "12345", "1234567", "١٢٣٤٥٦", "１２３４５６", "12345a", "-12345"])  # noqa: RUF001

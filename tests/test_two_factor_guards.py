@@ -13,8 +13,10 @@ from service.attempts import PASSWORD as PASSWORD_ATTEMPT
 from service.attempts import TWO_FACTOR
 from tests.conftest import PASSWORD, Client, Person
 from tests.second_factors import (
+    App,
     challenged,
     codes,
+    confirm,
     enable,
     enabled,
     top,
@@ -186,6 +188,22 @@ async def test_wrong_passwords_of_a_signed_in_user_are_counted(client: Client, a
     assert top(await client.execute(document, {"input": {"password": PASSWORD}}, by=alice)) == ["RATE_LIMITED"]
 
 
+async def test_codes_of_every_mutation_are_counted_together_cve_2026_9798(client: Client, alice: Person) -> None:
+    app = await with_app(client, alice)
+    assert (await enable(client, alice, code=app.codes[0]))["errors"] == []
+    for number in range(TWO_FACTOR.pair.most):
+        assert codes(await confirm(client, alice, f"{number:06}")) == WRONG_CODE
+    value = {"password": PASSWORD, "code": app.codes[1]}
+    for mutation, input_type, selection in (
+        ("reauthenticate", "ReauthenticateInput", "token"),
+        ("regenerateRecoveryCodes", "ReauthenticateInput", "recoveryCodes"),
+        ("enableTwoFactor", "EnableTwoFactorInput", "secret"),
+        ("disableTwoFactor", "DisableTwoFactorInput", "user { id }"),
+    ):
+        document = f"mutation ($input: {input_type}!) {{ {mutation}(input: $input) {{ {selection} }} }}"
+        assert top(await client.execute(document, {"input": value}, by=alice)) == ["RATE_LIMITED"]
+
+
 async def test_an_api_key_that_expires_sets_up_no_factor_that_outlives_it(client: Client, alice: Person) -> None:
     value = {"name": "lasting", "permissions": ["account.two-factor"]}
     lasting = (await client.mutate("createApiKey", value, "secret", by=alice))["secret"]
@@ -193,4 +211,14 @@ async def test_an_api_key_that_expires_sets_up_no_factor_that_outlives_it(client
     bounded = (await client.mutate("createApiKey", value, "secret", by=alice))["secret"]
     assert codes(await enable(client, bounded)) == [("NOT_ALLOWED", None)]
     assert await client.rows("SELECT 1 FROM two_factor_secrets") == []
-    assert (await enable(client, lasting))["errors"] == []
+    pending = await enable(client, lasting)
+    assert pending["errors"] == []
+    app = App(pending["secret"], [])
+    assert codes(await confirm(client, bounded, app.code())) == [("NOT_ALLOWED", None)]
+    assert await client.rows("SELECT 1 FROM recovery_codes") == []
+    found = (await confirm(client, lasting, app.code()))["recoveryCodes"]
+    value = {"password": PASSWORD, "code": found[0]}
+    before = await client.rows("SELECT hash FROM recovery_codes ORDER BY hash")
+    assert codes(await regenerate(client, bounded, value)) == [("NOT_ALLOWED", None)]
+    assert await client.rows("SELECT hash FROM recovery_codes ORDER BY hash") == before
+    assert len((await regenerate(client, lasting, value))["recoveryCodes"]) == 10

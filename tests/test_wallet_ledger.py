@@ -11,7 +11,8 @@ import pytest
 
 from service.bootstrap import create_admin
 from service.clean_up import clean_up
-from service.credentials.passwords import PasswordHasher, PasswordPolicy
+from service.credentials.password_policy import PasswordPolicy
+from service.credentials.passwords import PasswordHasher
 from service.database import migrations
 from service.identifiers import UsernamePolicy
 from service.resources import database_of

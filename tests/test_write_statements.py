@@ -29,7 +29,10 @@ EXPECTED: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "setPassword": (
         {"userId": "$bob", "password": f"{PASSWORD}-other"},
-        ["lock_user", "set_password +", "end_sessions_by_user", "create_mail", "create_audit_event +"],
+        [
+            *("lock_user", "set_password +", "delete_tokens_by_user", "end_sessions_by_user", "create_mail"),
+            "create_audit_event +",
+        ],
     ),
     "createApiKey": (
         {"name": "robot"},

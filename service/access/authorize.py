@@ -107,9 +107,9 @@ def require_self(actor: Actor) -> None:
 
 
 def require_recent(actor: Actor) -> None:
-    """Raise unless the user of a session has proved a short time ago who they are (ASVS 7.5.1), and is not another.
+    """Raise unless the session was authenticated recently (ASVS 7.5.1), and by its own user.
 
-    An API key has no user at hand: its permissions decide.
+    An API key is used by a program, which cannot prove who the user is: its permissions decide.
     """
     require_self(actor)
     if actor.authenticated_at is None:
@@ -122,7 +122,7 @@ def require_recent(actor: Actor) -> None:
 def require_still(rule: Rule, before: Actor, now: Actor, relied_on: Set[str], *, ended: bool) -> None:
     """Raise if a write that was allowed at the start of its request is not allowed to the caller as of now.
 
-    `relied_on` are the admin permissions that its guards required. `ended` says that it has ended the own credential.
+    `relied_on` are the admin permissions that its guards required. `ended`: it has ended the caller's credential.
     """
     verdict = decide(rule, now.authority)
     if verdict is Verdict.DENIED:

@@ -69,7 +69,7 @@ _ADMIN = (
         "List the API keys, SSH keys, and passkeys of any user; delete API keys and SSH keys",
     ),
     ("users.delete", "Users", "Delete users"),
-    ("users.impersonate", "Users", "Act as a user who holds no more, for an hour, by an autologin link"),
+    ("users.impersonate", "Users", "Act for an hour as a user who holds no more than you, by an autologin link"),
     ("users.password", "Users", "Set the password of any other user, which ends the user's sessions"),
     ("users.plan", "Users", "Change the plan of any user"),
     ("users.read", "Users", "Read any user, and list and search users"),

@@ -17,12 +17,12 @@ from service.write import Write, write_as
 
 # What is encrypted: a name, the statement that lists the next rows, the one that replaces a row, and the columns
 STORED: Final[Sequence[tuple[str, str, str, tuple[str, ...]]]] = (
-    ("mails", "encrypted_mails", "rotate_mail", ("content",)),
-    ("signingKeys", "encrypted_signing_keys", "rotate_signing_key", ("private_key",)),
+    ("mails", "encrypted_mails", "reencrypt_mail", ("content",)),
+    ("signingKeys", "encrypted_signing_keys", "reencrypt_signing_key", ("private_key",)),
     (
         "twoFactorSecrets",
         "encrypted_two_factor_secrets",
-        "rotate_two_factor_secret",
+        "reencrypt_two_factor_secret",
         ("secret", "pending_secret"),
     ),
 )

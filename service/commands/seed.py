@@ -13,7 +13,8 @@ import click
 from service import limits
 from service import settings as configuration
 from service.commands.running import one_line_errors, with_database
-from service.credentials.passwords import PasswordHasher, password_problems
+from service.credentials.password_policy import password_problems
+from service.credentials.passwords import PasswordHasher
 from service.database import migrations
 from service.database.connection import Database
 from service.errors import MutationRejected

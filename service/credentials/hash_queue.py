@@ -46,7 +46,7 @@ class HashQueue:
     def __init__(self, threads: int, limit: int, seconds: float = 0.02) -> None:
         self.seconds = seconds
         self._threads = threads
-        # Each thread has its next call at hand, because it would wait for the event loop otherwise
+        # Each thread has its next call ready, because it would wait for the event loop otherwise
         self._places = threads + min(threads, limit)
         self._limit = limit - min(threads, limit)
         self._waiting: dict[str | None, deque[asyncio.Future[None]]] = {}  # the client whose turn is next comes first

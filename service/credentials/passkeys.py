@@ -66,15 +66,19 @@ class NewPasskey:
 
 
 def registration_options(
-    site: RelyingParty, challenge: str, user_id: str, names: tuple[str, str], known: Iterable[Mapping[str, Any]]
+    relying_party: RelyingParty,
+    challenge: str,
+    user_id: str,
+    names: tuple[str, str],
+    known: Iterable[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return the options of `navigator.credentials.create`.
 
     `names` are the name to sign in with and the one to show. `known` are credentials that the device must not replace.
     """
     options = webauthn.generate_registration_options(
-        rp_id=site.id,
-        rp_name=site.id,
+        rp_id=relying_party.id,
+        rp_name=relying_party.id,
         user_id=uuid.UUID(user_id).bytes,
         user_name=names[0],
         user_display_name=names[1],
@@ -89,10 +93,10 @@ def registration_options(
     return options_to_json_dict(options)
 
 
-def login_options(site: RelyingParty, challenge: str, known: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def login_options(relying_party: RelyingParty, challenge: str, known: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the options of `navigator.credentials.get`; without known credentials the device offers its own."""
     options = webauthn.generate_authentication_options(
-        rp_id=site.id,
+        rp_id=relying_party.id,
         challenge=challenge.encode("ascii"),
         timeout=MILLISECONDS,
         allow_credentials=_descriptors(known),
@@ -120,14 +124,14 @@ def credential_id_of(credential: Any) -> bytes:
         raise PasskeyError("there is no id") from error
 
 
-def verified_registration(site: RelyingParty, challenge: str, credential: Any) -> NewPasskey:
+def verified_registration(relying_party: RelyingParty, challenge: str, credential: Any) -> NewPasskey:
     """Return the passkey that an authenticator has made for the challenge. PasskeyError if it is not valid."""
     try:
         found = webauthn.verify_registration_response(
             credential=dict(credential),
             expected_challenge=challenge.encode("ascii"),
-            expected_rp_id=site.id,
-            expected_origin=site.origin,
+            expected_rp_id=relying_party.id,
+            expected_origin=relying_party.origin,
             require_user_verification=True,
             supported_pub_key_algs=ALGORITHMS,
         )
@@ -139,7 +143,7 @@ def verified_registration(site: RelyingParty, challenge: str, credential: Any) -
     return NewPasskey(found.credential_id, found.credential_public_key, found.sign_count, named)
 
 
-def verified_login(site: RelyingParty, challenge: str, credential: Any, passkey: Any) -> int:
+def verified_login(relying_party: RelyingParty, challenge: str, credential: Any, passkey: Any) -> int:
     """Return the authenticator's counter of uses after it has signed the challenge. PasskeyError if it is not valid.
 
     `passkey` is its row. SECURITY: a counter that does not grow shows a copy of the authenticator (WebAuthn, section
@@ -149,8 +153,8 @@ def verified_login(site: RelyingParty, challenge: str, credential: Any, passkey:
         found = webauthn.verify_authentication_response(
             credential=dict(credential),
             expected_challenge=challenge.encode("ascii"),
-            expected_rp_id=site.id,
-            expected_origin=site.origin,
+            expected_rp_id=relying_party.id,
+            expected_origin=relying_party.origin,
             credential_public_key=passkey.public_key,
             credential_current_sign_count=passkey.sign_count,
             require_user_verification=True,

@@ -15,7 +15,7 @@ from service.credentials.access_tokens import claims_of, signed
 from service.errors import ApiError, ApiErrorCode
 from service.inputs import UNSET, ExactText, optional
 from service.links import public_address
-from service.mutations.reauthentication import require_session
+from service.mutations.guards import require_session
 from service.payloads import Payload, mutation, result
 from service.sessions import remaining_seconds
 from service.signing_keys import create_first_key

@@ -13,10 +13,8 @@ from service.errors import ErrorCode, reject
 from service.inputs import PASSWORD, TWO_FACTOR_CODE, optional
 from service.links import link
 from service.mail.outbox import Template, send_mail, where_and_when
-from service.mutations.guards import require_other_root
-from service.mutations.own_password import OwnPassword
-from service.mutations.reauthentication import require_own_session
-from service.mutations.two_factor import begin_code
+from service.mutations.guards import require_other_root, require_own_session
+from service.mutations.own_password import OwnPassword, begin_code
 from service.one_time import Purpose, revoke_tokens
 from service.payloads import Payload, mutation, result
 from service.two_factor import require_code
@@ -54,13 +52,12 @@ async def delete_my_account(info: Info, input: DeleteMyAccountInput) -> DeleteMy
     """
     settings = info.context.resources.settings
     password = await _verified(info, input)
-    attempts = [] if password is None else [password.attempt]
+    attempts = [] if password is None else list(password.attempts)
     if input.code:
         attempts.append(await begin_code(info))
     async with write(info, "user.schedule-deletion") as change:
-        user = await change.lock_own_user()
+        user = await _locked_user(change, password)
         await _check(change, user)
-        await _require_proof(change, user, password)
         await require_code(change, user, input.code or None)
         change.ends_own_credential()
         changed = await change.run("set_deletion", id=user.id, days=settings.deletion_grace_days)
@@ -121,9 +118,11 @@ async def _check(change: Write, user: Any) -> None:
     await require_other_root(change, user)
 
 
-async def _require_proof(change: Write, user: Any, password: OwnPassword | None) -> None:
-    """Reject a password that was set, changed, or removed in the meantime."""
+async def _locked_user(change: Write, password: OwnPassword | None) -> Any:
+    """Return the caller, locked. Reject a password that was set, changed, or removed in the meantime."""
     if password is not None:
-        await password.require_unchanged(change)
-    elif await change.run("lock_password_hash", user_id=user.id) is not None:
+        return await password.lock_user(change)
+    user = await change.lock_own_user()
+    if await change.run("lock_password_hash", user_id=user.id) is not None:
         raise reject(ErrorCode.REQUIRED, "password is required.", "password")
+    return user

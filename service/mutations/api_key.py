@@ -16,7 +16,7 @@ from service.database.constraints import CONSTRAINTS
 from service.errors import ErrorCode, reject
 from service.inputs import KEY_NAME, Future, Items, Number, changes, given, optional
 from service.mail.outbox import Template, send_mail, where_and_when
-from service.mutations.guards import require_no_access_token, require_values
+from service.mutations.guards import require_lasting_credential, require_values
 from service.networks import all_within, canonical_networks
 from service.payloads import Payload, mutation, result
 from service.scalars import CIDR, Permission
@@ -196,18 +196,6 @@ async def _lock_key(change: Write, key_id: str) -> tuple[Any, Any]:
 async def _notify(change: Write, owner: Any, key_name: str) -> None:
     """Send the owner a mail about a new secret (ASVS 6.3.7)."""
     await send_mail(change, Template.API_KEY_CREATED, owner, key_name=key_name, **where_and_when(change))
-
-
-def require_lasting_credential(change: Write) -> None:
-    """Reject the old secret of a rotated key, and an access token.
-
-    SECURITY: what is valid for a grace period, or for minutes and at other services, must not create, extend, or rotate
-    what outlives it.
-    """
-    require_no_access_token(change.actor)
-    bounds = change.actor.key_bounds
-    if bounds is not None and bounds.retiring:
-        raise reject(ErrorCode.NOT_ALLOWED, "This secret was rotated. Use the new one.")
 
 
 def _check_within_own_key(change: Write, columns: Any) -> None:

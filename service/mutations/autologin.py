@@ -17,7 +17,7 @@ from service.errors import ErrorCode, reject
 from service.inputs import TOKEN as TOKEN_TEXT
 from service.inputs import Text, given, optional
 from service.links import AUTOLOGIN, link
-from service.mutations.api_key import require_lasting_credential
+from service.mutations.guards import require_lasting_credential
 from service.mutations.session import LoginPayload
 from service.one_time import Purpose, consume_token, create_token, find_token
 from service.payloads import Payload, mutation, result
@@ -44,7 +44,7 @@ class CreateAutologinLinkInput:
 class OpenAutologinLinkInput:
     """Input of openAutologinLink."""
 
-    token: str = given("Token of the link, after its #", TOKEN_TEXT)
+    token: str = given("Token of the link: what follows its #", TOKEN_TEXT)
 
 
 @strawberry.type(description="Payload of createAutologinLink")
@@ -57,11 +57,10 @@ class AutologinLinkPayload(Payload):
 
 @mutation(Access(any="users.impersonate"), sensitive=True)
 async def create_autologin_link(info: Info, input: CreateAutologinLinkInput) -> AutologinLinkPayload:
-    """Create a link that opens a session in which you act as a user who holds no more than you.
+    """Create a link that can be used once, within 60 seconds, to act as a user who holds no more than you.
 
-    The link can be used once, within 60 seconds. The session ends after an hour at the latest, and with the session or
-    API key that created the link. It holds what both of you hold, but changes no passwords, email addresses, second
-    factors, or keys.
+    The link opens a session, which ends after an hour at the latest, and with the session or API key that created the
+    link. It holds what both of you hold, but changes no passwords, email addresses, second factors, or keys.
     """
     settings, actor = info.context.resources.settings, info.context.actor
     async with write(info, "user.autologin-link") as change:

@@ -1,4 +1,4 @@
-"""The email address of one's own account: its confirmation, its change, and the undoing of a change."""
+"""The email address of the caller's account: its confirmation, its change, and the undoing of a change."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def request_email_verification(info: Info) -> SentPayload:
     async with write(info, "email.verification") as change:
         user = await change.lock_own_user()
         if user.email is None:
-            raise reject(ErrorCode.REQUIRED, "Your account has no email address.")
+            raise reject(ErrorCode.NOT_ALLOWED, "Your account has no email address.")
         if user.email_verified:
             raise reject(ErrorCode.ALREADY_DONE, "Your email address is already confirmed.")
         await revoke_tokens(change.run, user.id, Purpose.EMAIL_VERIFICATION)
@@ -80,7 +80,7 @@ async def verify_email(info: Info, input: TokenInput) -> UserPayload:
     The token belongs to one user and one address. It does not matter which user is signed in.
     """
     attempt = await begin_attempt(info.context, TOKEN)
-    token = input.token.strip()
+    token = input.token
     if kind_of(token) is not TokenKind.ONE_TIME:
         raise expired()
     found = await find_token(
@@ -144,11 +144,10 @@ async def change_email(info: Info, input: ChangeEmailInput) -> UserPayload:
     info.problems.raise_if_any()
     await begin_attempt(info.context, EMAIL_ATTEMPTS, account=info.context.actor.user_id)
     async with write(info, "email.change-request") as change:
-        user = await change.lock_own_user()
-        await password.require_unchanged(change)
+        user = await password.lock_user(change)
         change.require_lasting_key("change the email address", "email")
         changed = await _request_change(change, user, str(email))
-        await password.attempt.succeeded(change.run)
+        await password.succeeded(change.run)
         change.updated(user, changed)
     return UserPayload(user=changed)
 
@@ -180,14 +179,13 @@ async def _request_change(change: Write, user: Any, email: str) -> Any:
 
 @mutation(Public())
 async def undo_email_change(info: Info, input: TokenInput) -> UserPayload:
-    """Restore the email address before a change, and end all sessions of the user.
+    """Restore the email address from before a change, end all sessions, and send a link that sets a new password.
 
-    The address gets a link that sets a new password, because a stranger who changed the address may know the password.
+    The link is sent because a stranger who changed the address may know the password.
     """
     context, settings = info.context, info.context.resources.settings
     attempt = await begin_attempt(context, TOKEN)
-    token = input.token.strip()
-    found = await find_token(context.resources.database.read, token, Purpose.EMAIL_UNDO)
+    found = await find_token(context.resources.database.read, input.token, Purpose.EMAIL_UNDO)
     if found is None:
         raise expired()
     resets = Flag.PASSWORD_RESET in await enabled_flags(context.resources.database)
@@ -196,8 +194,8 @@ async def undo_email_change(info: Info, input: TokenInput) -> UserPayload:
         if user.id == change.actor.user_id:
             change.ends_own_credential()
         # SECURITY: later changes are undone with this one, and cannot be restored by their own links
-        await change.run("delete_later_tokens", hash=digest(token))
-        used = await consume_token(change.run, Purpose.EMAIL_UNDO, token)
+        await change.run("delete_later_tokens", hash=digest(input.token))
+        used = await consume_token(change.run, Purpose.EMAIL_UNDO, input.token)
         if used is None:
             raise expired()
         email = used["data"]["email"]

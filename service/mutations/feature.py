@@ -20,7 +20,7 @@ class SetFeatureInput:
     """Input of setFeature."""
 
     name: str = given("Name of the feature", Text(limits.NAME))
-    enabled: bool = given("Indicates whether the feature is on from now on")
+    enabled: bool = given("Indicates whether the feature is to be on")
 
 
 @strawberry.type(description="Payload of setFeature")

@@ -12,8 +12,8 @@ from service.access.rules import Access
 from service.context import Info
 from service.errors import ErrorCode, reject
 from service.inputs import UNSET, Future, Text, given, optional
-from service.mutations.guards import find_plan
 from service.mutations.plan import give_plan
+from service.mutations.references import find_plan
 from service.mutations.selection import (
     ResultsPayload,
     Selected,

@@ -20,12 +20,12 @@ from service.credentials.passkeys import (
 from service.database.constraints import CONSTRAINTS
 from service.errors import ErrorCode, reject
 from service.inputs import KEY_NAME, given
-from service.mutations.reauthentication import require_own_session
-from service.mutations.two_factor import LAST_FACTOR, site_of
+from service.mutations.guards import require_own_session
+from service.mutations.two_factor import LAST_FACTOR, relying_party_of
 from service.one_time import Purpose, consume_token, create_token, revoke_tokens
 from service.payloads import Payload, mutation, result
 from service.scalars import JSON
-from service.two_factor import replace_recovery_codes, report_change, settle_factors
+from service.two_factor import replace_recovery_codes, report_change, update_two_factor
 from service.types.passkey import Passkey
 from service.types.payload import DeletePayload
 from service.types.user import shown_name
@@ -75,7 +75,7 @@ class FinishPasskeyRegistrationPayload(Payload):
 
     passkey: Passkey | None = result("New passkey")
     recovery_codes: list[str] | None = result(
-        "With the first second factor: codes that replace it, each valid once; they are not shown again"
+        "Recovery codes, if there were none: each replaces the second factor once; they are not shown again"
     )
 
 
@@ -100,12 +100,10 @@ async def start_passkey_registration(info: Info) -> PasskeyOptionsPayload:
         await revoke_tokens(change.run, user.id, Purpose.PASSKEY_REGISTRATION)
         token = await create_token(change.run, Purpose.PASSKEY_REGISTRATION, user.id, limits.PASSKEY_CEREMONY)
         change.unchanged()
-    names = (user.username or user.email or user.id, shown_name(*(user[name] for name in NAMES)))
-    options = registration_options(site_of(info.context), token, user.id, names, known)
+    shown = shown_name(user.display_name, user.first_name, user.last_name, user.username)
+    names = (user.username or user.email or user.id, shown)
+    options = registration_options(relying_party_of(info.context), token, user.id, names, known)
     return PasskeyOptionsPayload(options=JSON(options))
-
-
-NAMES = ("display_name", "first_name", "last_name", "username")
 
 
 @mutation(Access(own="account.two-factor"), collects_problems=True, sensitive=True)
@@ -143,7 +141,7 @@ async def finish_passkey_registration(
         )
         factors = await change.run("factors_of_user", id=user.id)
         codes = None if factors["recovery_codes"] else await replace_recovery_codes(change, user.id)
-        await report_change(change, await settle_factors(change, user.id), "passkey-added")
+        await report_change(change, await update_two_factor(change, user.id), "passkey-added")
         change.created(passkey, **({} if codes is None else {"recoveryCodes": REDACTED}))
     return FinishPasskeyRegistrationPayload(passkey=passkey, recovery_codes=codes)
 
@@ -173,7 +171,7 @@ async def delete_passkey(info: Info, input: DeletePasskeyInput) -> DeletePayload
         if factors["required"] and not factors["totp"] and factors["passkeys"] == 1:
             raise reject(ErrorCode.NOT_ALLOWED, LAST_FACTOR, "id")
         await change.run("delete_passkey", id=passkey.id)
-        await report_change(change, await settle_factors(change, passkey.user_id), "passkey-removed")
+        await report_change(change, await update_two_factor(change, passkey.user_id), "passkey-removed")
         change.deleted(passkey)
     return DeletePayload(deleted_id=input.id)
 
@@ -182,7 +180,7 @@ def _verified(info: Info, credential: Any) -> tuple[str, NewPasskey | None]:
     """Return the challenge and the passkey of a registration; what is wrong with it is added to the problems."""
     try:
         token = challenge_of(credential)
-        return token, verified_registration(site_of(info.context), token, credential)
+        return token, verified_registration(relying_party_of(info.context), token, credential)
     except PasskeyError:
         info.problems.add(ErrorCode.INVALID, "The passkey could not be verified.", "credential")
         return "", None

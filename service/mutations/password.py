@@ -55,9 +55,8 @@ async def change_password(info: Info, input: ChangePasswordInput) -> UserPayload
     )
     info.problems.raise_if_any()
     async with write(info, "user.password") as change:
-        user = await change.lock_own_user()
-        await current.require_unchanged(change)
+        user = await current.lock_user(change)
         await replace_password(change, user, password_hash, actor.session_id)
-        await current.attempt.succeeded(change.run)
+        await current.succeeded(change.run)
         change.updated(user, user, password=(REDACTED, REDACTED))
     return UserPayload(user=user)

@@ -15,7 +15,7 @@ from service.context import Info
 from service.database.connection import Database
 from service.features import Flag, enabled_flags, require_feature
 from service.identifiers import email_problems, fold
-from service.inputs import PASSWORD, given, optional
+from service.inputs import PASSWORD, TWO_FACTOR_CODE, given, optional
 from service.inputs import TOKEN as TOKEN_TEXT
 from service.links import RESET_PASSWORD, link
 from service.mail.outbox import Template, send_mail
@@ -52,7 +52,7 @@ class ResetPasswordInput:
     new_password: str = given("New password", PASSWORD)
     code: str | None = optional(
         "Code of the second factor, or a recovery code; required if the user has a second factor",
-        TOKEN_TEXT,
+        TWO_FACTOR_CODE,
     )
 
 
@@ -88,15 +88,14 @@ async def request_password_reset(info: Info, input: RequestPasswordResetInput) -
 
 @mutation(Public(), collects_problems=True)
 async def reset_password(info: Info, input: ResetPasswordInput) -> UserPayload:
-    """Set a new password with the token of a mail, which ends all sessions of the user.
+    """Set a password with the token of a reset or an invitation, and end all sessions of the user.
 
     It confirms the email address, signs no user in, and does not replace the second factor.
     """
     context, resources = info.context, info.context.resources
     attempts = [await begin_attempt(context, TOKEN)]
     info.problems.raise_if_any()
-    token = input.token.strip()
-    purpose, user_id = await _find(resources.database, token)
+    purpose, user_id = await _find(resources.database, input.token)
     known: Any = next(iter(await resources.database.read("users_by_id", keys=[user_id])), None)
     if known is not None and known.two_factor_enabled:
         # SECURITY: codes are limited on every path (CVE-2026-9798)
@@ -111,10 +110,10 @@ async def reset_password(info: Info, input: ResetPasswordInput) -> UserPayload:
             change.ends_own_credential()
         # SECURITY: the mail is one factor only (ASVS 6.4.3)
         await require_code(change, user, input.code or None)
-        await consume_own_token(change, purpose, token, user)
+        await consume_own_token(change, purpose, input.token, user)
         await replace_password(change, user, password_hash)
-        # SECURITY: other links, a change of the address, and logins that are half done may be a stranger's
-        await revoke_tokens(change.run, user.id, *BOUND_TO_ADDRESS, Purpose.TWO_FACTOR_LOGIN)
+        # SECURITY: a change of the address may be a stranger's
+        await revoke_tokens(change.run, user.id, *BOUND_TO_ADDRESS)
         columns = {"email_verified": True, "pending_email": None}
         changed = await change.run("update_user", id=user.id, changes=columns)
         for each in attempts:

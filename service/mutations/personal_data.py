@@ -13,7 +13,7 @@ from service.attempts import EXPORT, begin_attempt
 from service.context import Info
 from service.errors import ApiError, ApiErrorCode
 from service.inputs import camel_case
-from service.mutations.reauthentication import require_own_session
+from service.mutations.guards import require_own_session
 from service.pagination import Cursor
 from service.payloads import Payload, mutation, result
 from service.scalars import JSON

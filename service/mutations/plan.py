@@ -11,7 +11,8 @@ from service.access.rules import Access
 from service.context import Info
 from service.errors import ErrorCode, reject
 from service.inputs import DESCRIPTION, IDEMPOTENCY_KEY, NAME, UNSET, Text, changes, given, optional
-from service.mutations.guards import report_taken, requested_plan, require_values, require_version
+from service.mutations.guards import report_taken, require_values, require_version
+from service.mutations.references import requested_plan
 from service.payloads import Payload, mutation, result
 from service.quotas import require_within
 from service.types.payload import DeletePayload, UserPayload

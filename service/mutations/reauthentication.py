@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import strawberry
 
-from service.access.authorize import require_self
 from service.access.rules import Access
 from service.context import Info
-from service.errors import ErrorCode, reject
 from service.inputs import PASSWORD, TWO_FACTOR_CODE, given, optional
-from service.mutations.guards import require_no_access_token
+from service.mutations.guards import require_own_session
 from service.mutations.own_password import OwnPassword
 from service.mutations.session import LoginPayload
 from service.payloads import mutation
@@ -18,7 +16,7 @@ from service.two_factor import require_code
 from service.write import write
 
 
-@strawberry.input(description="Proof of the user of the session")
+@strawberry.input(description="Proof of who you are: the password, and a code of the second factor")
 class ReauthenticateInput:
     """Input of reauthenticate."""
 
@@ -31,36 +29,21 @@ class ReauthenticateInput:
 
 @mutation(Access(own="account.read"))
 async def reauthenticate(info: Info, input: ReauthenticateInput) -> LoginPayload:
-    """Prove again who you are: sensitive mutations are possible for a time, and the session gets a new token.
+    """Prove again who you are. Sensitive mutations are then possible for a time, and the session gets a new token.
 
-    The old token is no longer valid.
+    SECURITY: the old token is no longer valid (ASVS 5.0, 7.2.4).
     """
     context = info.context
     session_id = require_own_session(info)
     password = await OwnPassword.verified(info, input.password)
     info.problems.raise_if_any()
+    await password.count_code(info, input.code or None)
     async with write(info, "session.reauthenticate") as change:
-        user = await change.lock_own_user()
-        await password.require_unchanged(change)
+        user = await password.lock_user(change)
         await require_code(change, user, input.code or None)
         before = await change.lock("lock_session", session_id)
         session, token = await renew_session(change, session_id)
         change.updated(before, session)
-        await password.attempt.succeeded(change.run)
+        await password.succeeded(change.run)
     context.sign_in(change.actor, token, remaining_seconds(session))
     return LoginPayload(user=user, session=session, token=token)
-
-
-def require_own_session(info: Info) -> str:
-    """Return the id of the caller's session. Raise unless the request has the token of the user's own session."""
-    require_self(info.context.actor)
-    return require_session(info)
-
-
-def require_session(info: Info) -> str:
-    """Return the id of the session of the request. Raise for an API key, and for an access token."""
-    actor = info.context.actor
-    if actor.session_id is None:
-        raise reject(ErrorCode.NOT_ALLOWED, "An API key has no session.")
-    require_no_access_token(actor)
-    return actor.session_id

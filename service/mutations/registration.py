@@ -14,13 +14,14 @@ from service.attempts import REGISTER, Attempt, begin_attempt
 from service.context import Info
 from service.credentials.tokens import TokenKind, digest, new_token
 from service.errors import ApiError, ApiErrorCode, ErrorCode, reject
-from service.features import Flag, RegistrationRule, country_of, registration_rule, require_feature
+from service.features import Flag, require_feature
 from service.identifiers import fold
 from service.inputs import PASSWORD, PERSON_NAME, UNSET, given, optional
 from service.links import RESET_PASSWORD, VERIFY_EMAIL, link
 from service.mail.outbox import Template, send_mail
 from service.mutations.guards import expired
 from service.payloads import mutation
+from service.registration_rules import RegistrationRule, country_of, registration_rule
 from service.retired_usernames import check_retired
 from service.scalars import CountryCode
 from service.types.payload import UserPayload
@@ -47,8 +48,8 @@ class RegisterInput:
     last_name: str | None = optional("Last name", PERSON_NAME)
     date_of_birth: dt.date | None = optional("Date of birth; required where registrationPolicy says so")
     country: CountryCode | None = optional(
-        "Country, whose rule applies and which becomes that of the billing address; by default the rule of the "
-        "country of the client's address applies"
+        "Country of the person, also for the billing address. Its rule applies; by default that of the country of "
+        "the client's address"
     )
     language: str | None = optional("Language, a BCP 47 tag; en by default", LANGUAGE)
 

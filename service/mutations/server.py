@@ -13,7 +13,8 @@ from service.context import Info
 from service.errors import ErrorCode, reject
 from service.inputs import EXTERNAL_ID, IDEMPOTENCY_KEY, PERSON_NAME, UNSET, changes, given, optional
 from service.mail.outbox import Template, send_mail
-from service.mutations.guards import NEW_ID, report_taken, requested_id, require_values
+from service.mutations.guards import report_taken, require_values
+from service.mutations.references import NEW_ID, requested_id
 from service.mutations.server_access import (
     ALWAYS,
     PERMISSIONS,

@@ -17,7 +17,7 @@ from service.identifiers import email_problems, fold
 from service.inputs import PASSWORD, UNSET, ExactText, given
 from service.networks import customer_network
 from service.payloads import Payload, mutation, result
-from service.rejections import WRONG, rejections_recorded, shown_name
+from service.rejections import WRONG, logged_name, rejections_recorded
 from service.sessions import open_session
 from service.two_factor import create_challenge
 from service.types.session import Session
@@ -52,18 +52,18 @@ class RevokeSessionInput:
     id: strawberry.ID = given("Id of the session")
 
 
-@strawberry.type(description="Payload of login")
+@strawberry.type(description="Payload of a mutation that signs in, or proves again who the user is")
 class LoginPayload(Payload):
     """A session, or errors."""
 
     user: User | None = result("User who is signed in now")
-    session: Session | None = result("New session; its cookie is set, too")
+    session: Session | None = result("Session of the token; its cookie is set, too")
     token: str | None = result(
         'Token for clients without cookies, to send as "Authorization: Bearer"; it is not shown again'
     )
     two_factor_challenge: str | None = result(
-        "For a user with a second factor in place of a session: the token for verifyTwoFactor or startPasskeyLogin, "
-        f"which is valid for {limits.TWO_FACTOR_LOGIN // 60} minutes and for one login"
+        "Token for verifyTwoFactor or startPasskeyLogin, which login returns in place of a session if the user has a "
+        f"second factor. It is valid for {limits.TWO_FACTOR_LOGIN // 60} minutes, and for one login"
     )
 
 
@@ -91,7 +91,7 @@ async def login(info: Info, input: LoginInput) -> LoginPayload:
     context = info.context
     key = _login_key(input.login)
     person = await context.resources.database.read("login_by_name", network=customer_network(context.request.ip), **key)
-    name, trusted = shown_name(person, input.login), person is not None and person["trusted"]
+    name, trusted = logged_name(person, input.login), person is not None and person["trusted"]
     async with (
         rejections_recorded(context, person, name, WRONG),
         attempt_in_turn(context, LOGIN, account=_account(person, key), trusted=trusted) as attempt,

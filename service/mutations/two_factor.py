@@ -9,7 +9,6 @@ import strawberry
 from service import limits
 from service.access.authorize import require_recent, require_self
 from service.access.rules import Access
-from service.attempts import TWO_FACTOR, Attempt, begin_attempt
 from service.audit import REDACTED
 from service.context import Context, Info
 from service.credentials.passkeys import RelyingParty
@@ -17,15 +16,15 @@ from service.credentials.totp import new_secret, otpauth_url
 from service.errors import ErrorCode, reject
 from service.inputs import PASSWORD, TWO_FACTOR_CODE, given, optional
 from service.links import public_address
-from service.mutations.own_password import OwnPassword
+from service.mutations.own_password import OwnPassword, begin_code
 from service.mutations.reauthentication import ReauthenticateInput
 from service.mutations.suspension import UserIdInput
 from service.one_time import Purpose, revoke_tokens
 from service.payloads import Payload, mutation, result
 from service.scalars import URL
-from service.two_factor import confirm_secret, replace_recovery_codes, report_change, require_code, settle_factors
+from service.two_factor import confirm_secret, replace_recovery_codes, report_change, require_code, update_two_factor
 from service.types.payload import UserPayload
-from service.write import write
+from service.write import Write, write
 
 LAST_FACTOR = "Your role requires a second factor. Add another one first."
 
@@ -45,7 +44,7 @@ class EnableTwoFactorInput:
 
 
 @strawberry.input(
-    description=f"First code of an authenticator app, {limits.TWO_FACTOR_SETUP // 60} minutes after its secret at most"
+    description=f"First code of an authenticator app, within {limits.TWO_FACTOR_SETUP // 60} minutes of enableTwoFactor"
 )
 class ConfirmTwoFactorInput:
     """Input of confirmTwoFactor."""
@@ -81,32 +80,26 @@ class RecoveryCodesPayload(Payload):
     )
 
 
-def site_of(context: Context) -> RelyingParty:
-    """Return the site that passkeys are made for, whose host name also names the account in an authenticator app."""
+def relying_party_of(context: Context) -> RelyingParty:
+    """Return the relying party of passkeys; its host name is also the issuer in an authenticator app."""
     return RelyingParty.of(public_address(context.resources.settings))
-
-
-async def begin_code(info: Info) -> Attempt:
-    """Count an attempt at a code of the caller's own second factor."""
-    return await begin_attempt(info.context, TWO_FACTOR, account=info.context.actor.user_id)
 
 
 @mutation(Access(own="account.two-factor"))
 async def enable_two_factor(info: Info, input: EnableTwoFactorInput) -> EnableTwoFactorPayload:
     """Create the secret of an authenticator app; confirmTwoFactor puts it into use.
 
-    The password is the proof, because a user who has to set up a second factor may have an old session.
+    If there is a second factor already, the session must have been authenticated recently, as for its removal. For the
+    first one the password is enough, because a user who has to set one up may have an old session.
     """
     require_self(info.context.actor)
     password = await OwnPassword.verified(info, input.password)
     info.problems.raise_if_any()
-    code_attempt = await begin_code(info) if input.code else None
+    await password.count_code(info, input.code or None)
     secret = new_secret()
     async with write(info, "two-factor.enable") as change:
-        # SECURITY: the factor and its recovery codes would outlive the key
-        change.require_lasting_key("set up a second factor")
-        user = await change.lock_own_user()
-        await password.require_unchanged(change)
+        _require_lasting_key(change)
+        user = await password.lock_user(change)
         factors = await change.run("factors_of_user", id=user.id)
         if user.two_factor_enabled:
             require_recent(change.actor)
@@ -118,11 +111,9 @@ async def enable_two_factor(info: Info, input: EnableTwoFactorInput) -> EnableTw
             pending_secret=info.context.resources.encryption.encrypt(secret.encode()),
             lifetime=float(limits.TWO_FACTOR_SETUP),
         )
-        for attempt in (password.attempt, code_attempt):
-            if attempt is not None:
-                await attempt.succeeded(change.run)
+        await password.succeeded(change.run)
         change.updated(user, user, authenticator=(None, REDACTED))
-    url = otpauth_url(secret, user.email or user.username or user.id, site_of(info.context).id)
+    url = otpauth_url(secret, user.email or user.username or user.id, relying_party_of(info.context).id)
     return EnableTwoFactorPayload(secret=secret, otpauth_url=URL(url))
 
 
@@ -132,11 +123,12 @@ async def confirm_two_factor(info: Info, input: ConfirmTwoFactorInput) -> Recove
     require_self(info.context.actor)
     attempt = await begin_code(info)
     async with write(info, "two-factor.confirm") as change:
+        _require_lasting_key(change)
         user = await change.lock_own_user()
         await confirm_secret(change, user.id, input.code)
         await attempt.succeeded(change.run)
         codes = await replace_recovery_codes(change, user.id)
-        changed = await settle_factors(change, user.id)
+        changed = await update_two_factor(change, user.id)
         await report_change(change, changed, "enabled")
         change.updated(user, changed, authenticator=(None, REDACTED), recoveryCodes=(None, REDACTED))
     return RecoveryCodesPayload(recovery_codes=codes)
@@ -147,20 +139,18 @@ async def disable_two_factor(info: Info, input: DisableTwoFactorInput) -> UserPa
     """Remove your authenticator app. Passkeys stay, and are a second factor, too."""
     password = await OwnPassword.verified(info, input.password)
     info.problems.raise_if_any()
-    attempt = await begin_code(info)
+    await password.count_code(info, input.code)
     async with write(info, "two-factor.disable") as change:
-        user = await change.lock_own_user()
-        await password.require_unchanged(change)
+        user = await password.lock_user(change)
         factors = await change.run("factors_of_user", id=user.id)
         if not factors["totp"]:
             raise reject(ErrorCode.ALREADY_DONE, "There is no authenticator app.")
         if factors["required"] and not factors["passkeys"]:
             raise reject(ErrorCode.NOT_ALLOWED, LAST_FACTOR)
         await require_code(change, user, input.code)
-        await password.attempt.succeeded(change.run)
-        await attempt.succeeded(change.run)
+        await password.succeeded(change.run)
         await change.run("delete_two_factor_secret", user_id=user.id)
-        changed = await settle_factors(change, user.id)
+        changed = await update_two_factor(change, user.id)
         await report_change(change, changed, "disabled")
         change.updated(user, changed, authenticator=(REDACTED, None))
     return UserPayload(user=changed)
@@ -171,15 +161,14 @@ async def regenerate_recovery_codes(info: Info, input: ReauthenticateInput) -> R
     """Replace your recovery codes; the earlier ones are no longer valid."""
     password = await OwnPassword.verified(info, input.password)
     info.problems.raise_if_any()
-    attempt = await begin_code(info)
+    await password.count_code(info, input.code or None)
     async with write(info, "two-factor.recovery-codes") as change:
-        user = await change.lock_own_user()
-        await password.require_unchanged(change)
+        _require_lasting_key(change)
+        user = await password.lock_user(change)
         if not user.two_factor_enabled:
             raise reject(ErrorCode.NOT_ALLOWED, "There is no second factor that recovery codes could replace.")
         await require_code(change, user, input.code or None)
-        await password.attempt.succeeded(change.run)
-        await attempt.succeeded(change.run)
+        await password.succeeded(change.run)
         codes = await replace_recovery_codes(change, user.id)
         await report_change(change, user, "recovery-codes")
         change.updated(user, user, recoveryCodes=(REDACTED, REDACTED))
@@ -201,12 +190,17 @@ async def reset_two_factor(info: Info, input: UserIdInput) -> UserPayload:
         await change.run("delete_two_factor_secret", user_id=user.id)
         passkeys = await change.run("delete_passkeys_by_user", user_id=user.id)
         await revoke_tokens(change.run, user.id, Purpose.PASSKEY_LOGIN, Purpose.PASSKEY_REGISTRATION)
-        changed = await settle_factors(change, user.id)
+        changed = await update_two_factor(change, user.id)
         # SECURITY: a session may belong to the person whose factor is reset for good reason
         ended = await change.run("end_sessions_by_user", user_id=user.id, keep=None)
         await report_change(change, changed, "reset")
         change.updated(user, changed, **_removed(authenticator=factors["totp"], passkeys=passkeys, sessions=ended))
     return UserPayload(user=changed)
+
+
+def _require_lasting_key(change: Write) -> None:
+    """Add a problem for a limited API key. SECURITY: the factor and its recovery codes would outlive the key."""
+    change.require_lasting_key("set up a second factor, or create recovery codes")
 
 
 def _removed(*, authenticator: bool, passkeys: list[Any], sessions: list[Any]) -> dict[str, tuple[Any, Any]]:

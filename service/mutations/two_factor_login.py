@@ -23,7 +23,7 @@ from service.inputs import TOKEN, TWO_FACTOR_CODE, UNSET, given, optional
 from service.mutations.guards import require_active
 from service.mutations.passkey import PasskeyOptionsPayload
 from service.mutations.session import LoginPayload
-from service.mutations.two_factor import site_of
+from service.mutations.two_factor import relying_party_of
 from service.one_time import Purpose, consume_token, create_token, find_token
 from service.payloads import mutation
 from service.rejections import UNKNOWN, WRONG_FACTOR, rejections_recorded
@@ -37,7 +37,7 @@ log = structlog.get_logger("roster.two_factor")
 
 
 @strawberry.input(
-    description="Second factor of a login. A wrong code leaves the challenge valid, until there were too many"
+    description="Second factor of a login. After a wrong code the challenge is still valid, until there are too many"
 )
 class VerifyTwoFactorInput:
     """Input of verifyTwoFactor."""
@@ -91,7 +91,7 @@ async def verify_two_factor(info: Info, input: VerifyTwoFactorInput) -> LoginPay
 async def start_passkey_login(info: Info, input: StartPasskeyLoginInput | None = UNSET) -> PasskeyOptionsPayload:
     """Start a login by passkey: without a password, or as the second factor of a login.
 
-    Without a challenge they name no credential, so that they do not tell which accounts exist (ASVS 6.3.8).
+    Without a challenge the options name no credential, so that they do not tell which accounts exist (ASVS 6.3.8).
     """
     context = info.context
     await begin_attempt(context, PASSKEY_START)
@@ -108,7 +108,7 @@ async def start_passkey_login(info: Info, input: StartPasskeyLoginInput | None =
             raise reject(ErrorCode.NOT_FOUND, "This user has no passkey.", "twoFactorChallenge")
         token = await create_token(change.run, Purpose.PASSKEY_LOGIN, user_id, limits.PASSKEY_CEREMONY)
         change.unchanged()
-    return PasskeyOptionsPayload(options=JSON(login_options(site_of(context), token, known)))
+    return PasskeyOptionsPayload(options=JSON(login_options(relying_party_of(context), token, known)))
 
 
 @mutation(Public(), signs_in=True)
@@ -162,7 +162,7 @@ def _wrong_passkey() -> MutationRejected:
 def _verified(info: Info, ceremony: str, credential: Any, passkey: Any) -> int:
     """Return the counter of uses of a passkey that has signed the challenge."""
     try:
-        return verified_login(site_of(info.context), ceremony, credential, passkey)
+        return verified_login(relying_party_of(info.context), ceremony, credential, passkey)
     except PasskeyError as error:
         # The reason is for the operator: it may be a copy of an authenticator, or ROSTER_PUBLIC_URL
         log.warning("passkey not verified", passkey=passkey.id, ip=info.context.request.ip, reason=str(error.__cause__))

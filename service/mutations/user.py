@@ -16,17 +16,14 @@ from service.inputs import IDEMPOTENCY_KEY, PASSWORD, UNSET, changes, given, opt
 from service.links import link
 from service.mail.outbox import Template, send_mail, where_and_when
 from service.mutations.guards import (
-    NEW_ID,
     check_email,
     lock_other_user,
-    requested_id,
-    requested_plan,
-    requested_role,
     require_other_root,
     require_session_for,
     require_version,
 )
-from service.one_time import BOUND_TO_ADDRESS, Purpose, revoke_tokens
+from service.mutations.references import NEW_ID, requested_id, requested_plan, requested_role
+from service.one_time import BOUND_TO_ADDRESS, BOUND_TO_PASSWORD, Purpose, revoke_tokens
 from service.payloads import Payload, mutation, result
 from service.quotas import require_within
 from service.retired_usernames import retire_username
@@ -246,7 +243,7 @@ async def require_password_of(change: Write, user: Any, field: str, password_has
     """Reject a password for a user that the caller may not set, or whose removal leaves no ROOT user.
 
     SECURITY: the permission to change users must not let a caller sign in as them, so this requires what setPassword
-    requires. A user changes the own password with the current one, by changePassword. A key that expires or is limited
+    requires. Users change their own password with the current one, by changePassword. A key that expires or is limited
     to networks sets no passwords, because sessions are not bound by its limits.
     """
     if user.id == change.actor.user_id:
@@ -261,12 +258,14 @@ async def require_password_of(change: Write, user: Any, field: str, password_has
 async def replace_password(change: Write, user: Any, password_hash: str | None, keep: str | None = None) -> bool:
     """Set or remove a password, end the user's sessions except the one to keep, and send the user a mail (ASVS 6.3.7).
 
-    Return False if there was no password to remove.
+    Earlier links that set a password, and logins in progress, are no longer valid. Return False if there was no
+    password to remove.
     """
     if password_hash is not None:
         await change.run("set_password", user_id=user.id, password_hash=password_hash)
     elif await change.run("remove_password", user_id=user.id) is None:
         return False
+    await revoke_tokens(change.run, user.id, *BOUND_TO_PASSWORD)
     await change.run("end_sessions_by_user", user_id=user.id, keep=keep)
     own = change.actor.user_id in {None, user.id}
     await send_mail(change, Template.PASSWORD_CHANGED, user, **where_and_when(change, own=own))

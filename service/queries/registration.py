@@ -9,8 +9,9 @@ import strawberry
 from service.access.rules import Public
 from service.context import Info
 from service.errors import ApiErrorCode
-from service.features import Flag, country_of, enabled_flags, registration_rule
+from service.features import Flag, enabled_flags
 from service.payloads import query
+from service.registration_rules import country_of, registration_rule
 from service.scalars import CountryCode
 from service.types.registration import RegistrationPolicy
 from service.weights import Weight
@@ -24,7 +25,7 @@ async def registration_policy(
         strawberry.argument(description="Country of the person; by default the country of the client's address"),
     ] = None,
 ) -> RegistrationPolicy:
-    """Return what is required of a registration, and whether it is possible."""
+    """Policy for registrations: what is required, and whether they are possible."""
     resources = info.context.resources
     rule = await registration_rule(resources.database, country_of(info.context, country))
     reason = None

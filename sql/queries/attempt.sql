@@ -12,7 +12,7 @@ WHERE
   attempts.key IN (
     SELECT old.key FROM attempts AS old
     WHERE old.forgotten_at < now() AND (old.blocked_until IS NULL OR old.blocked_until < now())
-    ORDER BY old.key
+    ORDER BY old.forgotten_at
     LIMIT :most
     FOR UPDATE SKIP LOCKED
   )

@@ -78,6 +78,6 @@ WHERE mails.id = :id AND mails.sent_at IS NULL;
 -- Record that a mail was sent, and remove what it said
 UPDATE mails SET sent_at = now(), content = NULL, problem = NULL WHERE mails.id = :id;
 
--- name: rotate_mail :one
+-- name: reencrypt_mail :one
 -- Replace the ciphertext of a mail; no row if it was changed in the meantime
 UPDATE mails SET content = :content WHERE mails.id = :id AND mails.content = :old_content RETURNING mails.id;

@@ -5,7 +5,7 @@ WHERE
   one_time_tokens.hash = :hash
   AND one_time_tokens.purpose = :purpose
   AND one_time_tokens.expires_at > now()
-RETURNING one_time_tokens.user_id, one_time_tokens.data, one_time_tokens.created_at;
+RETURNING one_time_tokens.user_id, one_time_tokens.data;
 
 -- name: create_token :exec
 -- Store a token that is valid once, for `lifetime` seconds
@@ -23,6 +23,7 @@ WHERE
     FOR UPDATE SKIP LOCKED
   )
 RETURNING one_time_tokens.purpose;
+
 -- name: delete_later_tokens :exec
 -- Delete the tokens of the same user and purpose that are newer than this one
 DELETE FROM one_time_tokens

@@ -1,6 +1,6 @@
 -- name: lock_login :one
 -- A user with a password, and its hash, both locked until the transaction ends
-SELECT users.id, users.role_id, users.suspended_at, users.two_factor_enabled, credentials.password_hash
+SELECT users.id, users.suspended_at, users.two_factor_enabled, credentials.password_hash
 FROM users
 INNER JOIN credentials ON users.id = credentials.user_id
 WHERE users.id = :id

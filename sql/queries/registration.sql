@@ -2,7 +2,7 @@
 -- Use a registration, which no other request can then use; no row if it is unknown, used, or expired
 DELETE FROM registrations
 WHERE registrations.hash = :hash AND registrations.expires_at > now()
-RETURNING registrations.email, registrations.columns, registrations.password_hash;
+RETURNING registrations.created_at;
 
 -- name: create_registration :exec
 -- Store a registration that waits for its confirmation, for `lifetime` seconds
@@ -14,7 +14,10 @@ VALUES (:hash, :email, CAST(:columns AS jsonb), :password_hash, now() + make_int
 DELETE FROM registrations
 WHERE
   registrations.hash IN (
-    SELECT expired.hash FROM registrations AS expired WHERE expired.expires_at <= now() LIMIT :most
+    SELECT expired.hash FROM registrations AS expired
+    WHERE expired.expires_at <= now()
+    LIMIT :most
+    FOR UPDATE SKIP LOCKED
   )
 RETURNING registrations.created_at;
 

@@ -12,7 +12,10 @@ WHERE signing_keys.retired_at IS NULL;
 DELETE FROM signing_keys
 WHERE
   signing_keys.id IN (
-    SELECT old.id FROM signing_keys AS old WHERE old.retired_at < now() - interval '1 hour' LIMIT :most
+    SELECT old.id FROM signing_keys AS old
+    WHERE old.retired_at < now() - interval '1 hour'
+    LIMIT :most
+    FOR UPDATE SKIP LOCKED
   )
 RETURNING signing_keys.id;
 
@@ -27,16 +30,20 @@ WHERE signing_keys.id > :after AND signing_keys.private_key IS NOT NULL
 ORDER BY signing_keys.id ASC
 LIMIT 500;
 
--- name: expire_signing_keys :many
--- Retire the key that signs, and forget its private key
-UPDATE signing_keys SET retired_at = now(), private_key = NULL
-WHERE signing_keys.retired_at IS NULL
-RETURNING signing_keys.id;
+-- name: lock_signing_keys :exec
+-- Only one transaction at a time creates or replaces the key that signs
+SELECT pg_advisory_xact_lock(hashtextextended('signing-keys', 0));
 
--- name: rotate_signing_key :one
+-- name: reencrypt_signing_key :one
 -- Replace the ciphertext of a private key; no row if the key has retired in the meantime
 UPDATE signing_keys SET private_key = :private_key
 WHERE signing_keys.id = :id AND signing_keys.private_key = :old_private_key
+RETURNING signing_keys.id;
+
+-- name: retire_signing_key :one
+-- Retire the key that signs, and forget its private key
+UPDATE signing_keys SET retired_at = now(), private_key = NULL
+WHERE signing_keys.retired_at IS NULL
 RETURNING signing_keys.id;
 
 -- name: signing_keys :many

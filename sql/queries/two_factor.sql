@@ -48,7 +48,7 @@ WHERE
   AND (two_factor_secrets.last_step < :step OR two_factor_secrets.last_step IS NULL)
 RETURNING two_factor_secrets.user_id;
 
--- name: rotate_two_factor_secret :one
+-- name: reencrypt_two_factor_secret :one
 -- Replace the ciphertexts of a user's secrets; no row if they were changed in the meantime
 UPDATE two_factor_secrets
 SET secret = :secret, pending_secret = :pending_secret

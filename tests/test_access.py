@@ -44,6 +44,7 @@ WAYS = {
     "Plan": ("node(id: $id)", "plans"),
     "User": ("user(by: {id: $id})", "me", "server(id: $shared) { owner"),
 }
+FIELDS_AT_ONCE = 20  # a document has a largest number of tokens
 SHARED = {"Server", "Subuser"}
 SHARING = {"subuser-reader", "subuser"}
 ARGUMENTS = {
@@ -106,6 +107,10 @@ def declaration(variables: dict[str, str], text: str) -> str:
     return f"({used})" if used else ""
 
 
+def batches(names: list[str], size: int) -> list[list[str]]:
+    return [names[start : start + size] for start in range(0, len(names), size)]
+
+
 async def object_answers(
     client: Client, objects: Objects, label: str, object_type: GraphQLObjectType, caller: str
 ) -> dict[str, str]:
@@ -113,13 +118,17 @@ async def object_answers(
     first: dict[str, str] = {}
     variables = {"id": objects.ids.get(label), "shared": objects.shared}
     for way in WAYS.get(object_type.name, BY_NODE):
-        fields = " ".join(
-            f"{name}: {way} {{ ... on {object_type.name} {{ value: {name}{selection(field)} }} }}"
-            + " }" * way.count("{ ")
-            for name, field in object_type.fields.items()
-        )
-        document = f"query {declaration({'id': 'ID!', 'shared': 'ID!'}, fields)} {{ {fields} }}"
-        answer = await client.execute(document, variables, by=objects.callers[caller])
+        answer: dict[str, Any] = {"data": {}, "errors": []}
+        for names in batches(list(object_type.fields), FIELDS_AT_ONCE):
+            fields = " ".join(
+                f"{name}: {way} {{ ... on {object_type.name} {{ value: {name}{selection(object_type.fields[name])} }} }}"
+                + " }" * way.count("{ ")
+                for name in names
+            )
+            document = f"query {declaration({'id': 'ID!', 'shared': 'ID!'}, fields)} {{ {fields} }}"
+            part = await client.execute(document, variables, by=objects.callers[caller])
+            answer["data"] |= part["data"] or {}
+            answer["errors"] += part.get("errors", [])
         answers = {name: object_answer(answer, name) for name in object_type.fields}
         first = first or answers
         led_to = object_at(answer, "id")

@@ -121,9 +121,10 @@ async def object_answers(
         answer: dict[str, Any] = {"data": {}, "errors": []}
         for names in batches(list(object_type.fields), FIELDS_AT_ONCE):
             fields = " ".join(
-                f"{name}: {way} {{ ... on {object_type.name} {{ value: {name}{selection(object_type.fields[name])} }} }}"
+                f"{name}: {way} {{ ... on {object_type.name} {{ value: {name}{selection(field)} }} }}"
                 + " }" * way.count("{ ")
-                for name in names
+                for name, field in object_type.fields.items()
+                if name in names
             )
             document = f"query {declaration({'id': 'ID!', 'shared': 'ID!'}, fields)} {{ {fields} }}"
             part = await client.execute(document, variables, by=objects.callers[caller])

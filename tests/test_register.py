@@ -195,6 +195,12 @@ async def test_registrations_are_limited_by_address_and_by_client(client: Client
     assert [answer["data"][f"a{n}"] is not None for n in range(7)] == [True] * 5 + [False] * 2
 
 
+async def test_a_value_of_the_wrong_form_is_no_attempt(client: Client) -> None:
+    for name in ("a b", "x", "admin", "root", "a-b", "a@b"):
+        assert len(await registered(client, username=name, password="short")) == 1
+    assert await registered(client) == []
+
+
 async def test_the_mail_to_a_stranger_has_no_text_of_the_person_who_registers(client: Client) -> None:
     value = {"firstName": "Win money at evil.example", "lastName": "Now"}
     assert await registered(client, **value) == []

@@ -77,13 +77,13 @@ async def register(info: Info, input: RegisterInput) -> UserPayload:
     rule = await registration_rule(resources.database, country_of(context, input.country or None))
     if rule.blocked:
         raise ApiError(ApiErrorCode.GEO_BLOCKED, "Registrations from this country are not possible.")
-    counted = not info.problems  # a text beyond its limit does not count
-    if counted:
-        await begin_attempt(context, REGISTER, account=input.email.casefold())
     columns = _columns(info, input, rule)
-    if counted:
-        # Usernames are public, so the answer may tell that one is taken. SECURITY: addresses are not
-        await check_taken(resources.database.read, {"username": columns.get("username")}, info.problems)
+    # A value of the wrong form does not count, so that a person can correct it. SECURITY: the password is not rated
+    # then, because that takes up to 20 ms
+    info.problems.raise_if_any()
+    await begin_attempt(context, REGISTER, account=input.email.casefold())
+    # Usernames are public, so the answer may tell that one is taken. SECURITY: addresses are not
+    await check_taken(resources.database.read, {"username": columns.get("username")}, info.problems)
     # SECURITY: a known address takes a hash and the same statements as well, because the time would tell the difference
     # (ASVS 6.3.8)
     password_hash = await hashed_password(resources, input.password, password_words(columns), info.problems, "password")

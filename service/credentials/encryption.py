@@ -33,9 +33,12 @@ class Encryption:
         try:
             fernets = [Fernet(key.strip()) for key in keys.split(",") if key.strip()]
         except ValueError:
-            raise EncryptionError("an encryption key must be 32 bytes in URL-safe base64") from None
+            raise EncryptionError(
+                "ROSTER_ENCRYPTION_KEYS: each key must be 32 random bytes in URL-safe base64, "
+                "which `openssl rand -base64 32 | tr +/ -_` prints"
+            ) from None
         if not fernets:
-            raise EncryptionError("there is no encryption key")
+            raise EncryptionError("ROSTER_ENCRYPTION_KEYS has no key")
         self._fernet = MultiFernet(fernets)
 
     def encrypt(self, content: bytes) -> bytes:

@@ -37,7 +37,7 @@ from service.networks import customer_network
 
 Run: TypeAlias = Callable[..., Awaitable[Any]]
 HOUR, DAY = 3_600.0, 86_400.0
-TOO_MANY = "There were too many attempts. Try again later."
+_UNITS = ((DAY, "day"), (HOUR, "hour"), (60.0, "minute"), (1.0, "second"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,17 @@ class Attempt:
         )
 
 
+def too_many(seconds: int) -> ApiError:
+    """Return the error of an attempt past a limit; its message has the wait in words."""
+    # At least two of a unit, because the number is rounded up
+    size, unit = next((size, unit) for size, unit in _UNITS if seconds >= 2 * size or size == 1)
+    number = math.ceil(seconds / size)
+    wait = f"{number} {unit}{'s' if number > 1 else ''}"
+    return ApiError(
+        ApiErrorCode.RATE_LIMITED, f"There were too many attempts. Try again in {wait}.", retryAfter=seconds
+    )
+
+
 async def begin_attempt(
     context: Context, operation: Operation, *, account: str | None = None, trusted: bool = False
 ) -> Attempt:
@@ -161,7 +172,7 @@ class InProgress:
         """Wait until fewer than `most` attempts are in progress, and be one of them. RATE_LIMITED if `waiting` wait."""
         places = self._places.setdefault(key, _Places(asyncio.Semaphore(most)))
         if places.users >= most + waiting:
-            raise ApiError(ApiErrorCode.RATE_LIMITED, TOO_MANY, retryAfter=1)
+            raise too_many(1)
         places.users += 1
         try:
             async with places.free:
@@ -208,7 +219,7 @@ async def _begin(context: Context, limits: dict[bytes, Limit], client: bytes) ->
     # A task of its own: it is counted even if the request is ended meanwhile
     seconds = float(await asyncio.shield(asyncio.create_task(count)))
     if seconds > 0:
-        raise ApiError(ApiErrorCode.RATE_LIMITED, TOO_MANY, retryAfter=math.ceil(seconds))
+        raise too_many(math.ceil(seconds))
     return Attempt([key for key in limits if key != client], client, limits[client])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from service.access.actor import ANONYMOUS, Actor
-from service.attempts import LOGIN, RESET, Attempt, Limit, Operation, attempt_in_turn, begin_attempt
+from service.attempts import LOGIN, RESET, Attempt, Limit, Operation, attempt_in_turn, begin_attempt, too_many
 from service.context import Context, Request
 from service.database.loaders import Loaders
 from service.errors import ApiError, ApiErrorCode
@@ -50,6 +50,24 @@ async def pass_time(client: Client, seconds: float) -> None:
            blocked_until = blocked_until - make_interval(secs => $1)""",
         seconds,
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wait"),
+    [
+        (1, "1 second"),
+        (60, "60 seconds"),
+        (121, "3 minutes"),
+        (300, "5 minutes"),
+        (5_400, "90 minutes"),
+        (7_200, "2 hours"),
+        (172_800, "2 days"),
+    ],
+)
+def test_the_message_tells_how_long_to_wait(seconds: int, wait: str) -> None:
+    error = too_many(seconds)
+    assert error.message == f"There were too many attempts. Try again in {wait}."
+    assert error.extensions == {"code": "RATE_LIMITED", "retryAfter": seconds}
 
 
 async def test_after_the_limit_the_wait_doubles_up_to_the_longest(client: Client) -> None:

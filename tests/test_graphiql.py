@@ -201,7 +201,7 @@ def test_a_first_visit_opens_the_tabs_of_the_console_source() -> None:
     [bundle] = [content(name).decode() for name in NAMES if re.fullmatch(r"main-\w+\.js", name)]
     tabs = [file.read_text() for file in (ROOT / "console" / "src" / "tabs").glob("*.graphql")]
 
-    assert len(tabs) == 3
+    assert len(tabs) == 10
     for tab in tabs:
         assert parse(tab).definitions
         assert tab.replace("`", r"\`").replace("${", r"\${") in bundle

@@ -69,6 +69,7 @@ async def test_after_ten_wrong_passwords_the_right_one_must_wait(client: Client,
     [error] = answer["errors"]
     assert answer["data"] == {"login": None}
     assert (error["path"], error["extensions"]) == (["login"], {"code": "RATE_LIMITED", "retryAfter": 60})
+    assert error["message"] == "There were too many attempts. Try again in 60 seconds."
     assert len(hashes) == MOST, "no hash is computed past the limit"
     await client.rows("UPDATE attempts SET blocked_until = now()")
     assert await log_in(client, password=PASSWORD) == "done"

@@ -45,11 +45,18 @@ async def test_the_list_shows_problems_and_leaves_out_what_is_done(client: Clien
     problem = "451 greylisted\x1b[31m\nsecond line"
     await client.rows("UPDATE mails SET tries = 2, problem = $1 WHERE id = $2", problem, ids[2])
     _, listed, _ = await run(database_url)
-    assert "waits@roster.test  Invitation to Roster  [2 tries: 451 greylisted [31m second line]" in listed
+    assert "waits@roster.test  Invitation to Roster  [try 2: 451 greylisted [31m second line]" in listed
     assert len(listed.splitlines()) == 2
     for mail_id in (*ids[:2], str(uuid.uuid4())):
         code, _, error = await run(database_url, "--show", mail_id)
         assert (code, error) == (2, "Error: there is no mail with this id that has not been sent\n")
+
+
+async def test_an_empty_database_is_reported_with_the_settings_to_look_at(client: Client, database_url: str) -> None:
+    await client.rows("DROP TABLE mails")
+    code, _, error = await run(database_url)
+    assert code == 2
+    assert "is it that of the service (ROSTER_DATA_DIR or ROSTER_DATABASE_URL)?" in error
 
 
 @pytest.mark.parametrize("show", [False, True])

@@ -35,12 +35,12 @@ async def test_a_mail_leaves_at_once_with_starttls_and_a_password(database_url: 
     assert message["Message-ID"] == f"<{row['id']}@roster.test>"
     assert message["From"] == FROM
     assert message["To"] == "alice@roster.test"
-    assert message["Subject"] == "New API key for your account at Roster Tests"
+    assert message["Subject"] == "New secret of an API key for your account at Roster Tests"
     assert message["Date"].datetime == row["created_at"].replace(microsecond=0)
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["Content-Language"] == "en"
     assert message.get_content_type() == "multipart/alternative"
-    assert 'The API key "deploy" of your account has a new secret.' in body(message)
+    assert 'The API key "deploy" of your account was created, or has a new secret.' in body(message)
     assert "192.0.2.1" in body(message)
     assert created["secret"] not in message.as_string()
     assert "<p>Hello alice,</p>" in body(message, "html")

@@ -91,11 +91,22 @@ def test_absent_values_are_left_out(language: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_change_of_the_second_factor_has_its_sentence(language: str) -> None:
-    changes = ("disabled", "enabled", "passkey-added", "passkey-removed", "recovery-codes", "reset")
+    changes = (
+        "disabled",
+        "enabled",
+        "passkey-added",
+        "passkey-removed",
+        "recovery-code-used",
+        "recovery-codes",
+        "reset",
+    )
     texts = {rendered(Template.TWO_FACTOR_CHANGED, language, what=what).text for what in changes}
     assert len(texts) == len(changes)
     assert not any(what in text for what in ("passkey-added", "recovery-codes") for text in texts)
     assert "something-new" in rendered(Template.TWO_FACTOR_CHANGED, language, what="something-new").text
+    # Who reads no more than the subject must see that a recovery code was used
+    subjects = {rendered(Template.TWO_FACTOR_CHANGED, language, what=what).subject for what in changes}
+    assert len(subjects) == 4
 
 
 @pytest.mark.parametrize(

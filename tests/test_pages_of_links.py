@@ -118,7 +118,8 @@ def test_every_language_has_every_text() -> None:
     for language, texts in pages.TEXTS.items():
         assert shape({**texts, "errors": None}) == shape({**english, "errors": None})
         # The messages of the service itself are in English
-        assert language == "en" or texts["errors"].keys() >= CODES
+        assert language == "en" or {*texts["errors"], "EXPIRED"} >= CODES
+        assert "{wait}" in texts["errors"]["RATE_LIMITED"]
         assert english["errors"].keys() <= texts["errors"].keys()
     assert {code.value for code in (*ErrorCode, *ApiErrorCode)} >= CODES
 

@@ -203,6 +203,12 @@ async def test_other_writings_of_an_address_are_counted_together(client: Client)
     assert ["errors" in answer for answer in answers] == [False] * REGISTER.pair.most + [True] * 4
 
 
+async def test_a_value_of_the_wrong_form_is_no_attempt(client: Client) -> None:
+    for name in ("a b", "x", "admin", "root", "a-b", "a@b"):
+        assert len(await registered(client, username=name, password="short")) == 2, "all problems at once"
+    assert await registered(client) == []
+
+
 async def test_the_mail_to_a_stranger_has_no_text_of_the_person_who_registers(client: Client) -> None:
     value = {"firstName": "Win money at evil.example", "lastName": "Now"}
     assert await registered(client, **value) == []

@@ -36,12 +36,18 @@ def mail(mail_id: uuid.UUID | None) -> None:
         if mail_id is None:
             for row in rows:
                 click.echo(_line(row, encryption, service))
-            click.echo(f"{len(rows)} mails have not been sent" if len(rows) < MOST else f"the first {MOST} mails")
+            click.echo(_number(len(rows)))
             return
         if not rows:
             raise CommandError("there is no mail with this id that has not been sent")
         text = text_of(rows[0], encryption, service)
     click.echo(f"To: {rows[0]['recipient']}\nSubject: {text.subject}\n\n{text.text}", nl=False)
+
+
+def _number(mails: int) -> str:
+    if mails == 1:
+        return "1 mail has not been sent"
+    return f"{mails} mails have not been sent" if mails < MOST else f"the first {MOST} mails"
 
 
 def _line(row: Any, encryption: Encryption, service: str) -> str:
@@ -51,7 +57,7 @@ def _line(row: Any, encryption: Encryption, service: str) -> str:
         subject = f"({row['template']}: {error})"
     except TemplateError:
         subject = f"({row['template']})"
-    problem = f"  [{row['tries']} tries: {row['problem']}]" if row["problem"] else ""
+    problem = f"  [try {row['tries']}: {row['problem']}]" if row["problem"] else ""
     # Addresses and problems are from others: no control character may reach the terminal
     line = f"{row['id']}  {row['created_at']:%Y-%m-%d %H:%M}  {row['recipient']}  {subject}{problem}"
     return "".join(each if each.isprintable() else " " for each in line)

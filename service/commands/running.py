@@ -51,6 +51,11 @@ def one_line_errors() -> Iterator[None]:
         yield
     except EXPECTED as error:
         raise CommandError(" ".join(str(error).split())) from None
+    except asyncpg.UndefinedTableError:
+        raise CommandError(
+            "the database is empty, or not current: is it that of the service (ROSTER_DATA_DIR or "
+            "ROSTER_DATABASE_URL)? If it is, run `migrate`"
+        ) from None
     except asyncpg.PostgresError as error:
         raise CommandError(f"the database reports: {' '.join(str(error).split())} (ROSTER_DATABASE_URL)") from None
     except (OSError, asyncpg.InterfaceError) as error:

@@ -36,9 +36,12 @@ class Encryption:
             given = [key.strip() for key in keys.split(",") if key.strip()]
             fernets = [Fernet(key) for key in given]
         except ValueError:
-            raise EncryptionError("an encryption key must be 32 bytes in URL-safe base64") from None
+            raise EncryptionError(
+                "ROSTER_ENCRYPTION_KEYS: each key must be 32 random bytes in URL-safe base64, "
+                "which `openssl rand -base64 32 | tr +/ -_` prints"
+            ) from None
         if not fernets:
-            raise EncryptionError("there is no encryption key")
+            raise EncryptionError("ROSTER_ENCRYPTION_KEYS has no key")
         self._fernet = MultiFernet(fernets)
         # A key of its own for each purpose, as NIST SP 800-108 derives it
         self._digest_keys = [hmac.digest(base64.urlsafe_b64decode(key), b"roster digest", "sha256") for key in given]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import strawberry
@@ -12,6 +12,7 @@ from service import limits
 from service.access.rules import Public
 from service.attempts import REGISTER, Attempt, begin_attempt
 from service.context import Info
+from service.credentials.password_policy import password_problems
 from service.credentials.tokens import TokenKind, digest, new_token
 from service.errors import ApiError, ApiErrorCode, ErrorCode, reject
 from service.features import Flag, require_feature
@@ -80,13 +81,18 @@ async def register(info: Info, input: RegisterInput) -> UserPayload:
     rule = await registration_rule(resources.database, country_of(context, input.country or None))
     if rule.blocked:
         raise ApiError(ApiErrorCode.GEO_BLOCKED, "Registrations from this country are not possible.")
-    counted = not info.problems  # a text beyond its limit does not count
     columns = _columns(info, input, rule)
-    if counted:
-        await begin_attempt(context, REGISTER, account=fold(columns.get("email") or input.email))
-        # Usernames are public, so the answer may tell that one is taken. SECURITY: addresses are not
-        await check_taken(resources.database.read, {"username": columns.get("username")}, info.problems)
-        await check_retired(resources.database.read, resources.encryption, columns, info.problems)
+    # A value of the wrong form does not count, so that a person can correct it
+    if info.problems:
+        # SECURITY: without a count the password is not rated, because that takes up to 20 ms
+        if not info.problems.has("password"):
+            policy = replace(resources.passwords, min_score=0)
+            info.problems.extend(password_problems(input.password, password_words(columns), policy, "password"))
+        info.problems.raise_if_any()
+    await begin_attempt(context, REGISTER, account=fold(columns.get("email") or input.email))
+    # Usernames are public, so the answer may tell that one is taken. SECURITY: addresses are not
+    await check_taken(resources.database.read, {"username": columns.get("username")}, info.problems)
+    await check_retired(resources.database.read, resources.encryption, columns, info.problems)
     # SECURITY: a known address takes a hash and the same statements as well, because the time would tell the difference
     # (ASVS 6.3.8)
     password_hash = await hashed_password(resources, input.password, password_words(columns), info.problems, "password")

@@ -41,7 +41,9 @@ async function run(name, variables) {
     body: JSON.stringify({ query: DOCUMENTS[name], variables }),
   });
   const answer = await response.json();
-  if (answer.errors) return answer.errors.map((error) => ({ code: error.extensions.code, message: error.message }));
+  if (answer.errors) {
+    return answer.errors.map(({ message, extensions }) => ({ message, code: extensions.code, wait: extensions.retryAfter }));
+  }
   return answer.data.answer.errors;
 }
 
@@ -75,8 +77,23 @@ function show(errors) {
     element('code').required = true;
     element('code').focus();
   }
-  const messages = errors.map((error) => texts[asked && error === code ? 'CODE' : error.code] || error.message);
+  const messages = errors.map((error) => {
+    const text = texts[asked && error === code ? 'CODE' : error.code] || error.message;
+    return text.replace('{wait}', () => inWords(error.wait || 60));
+  });
   element('error').textContent = messages.join(' ');
+  // A link that is no longer valid is replaced by another one, which the form below requests
+  if (element('email') && errors.some((error) => error.code === 'EXPIRED')) {
+    element('with-token').hidden = true;
+    element('without-token').hidden = false;
+    element('email').focus();
+  }
+}
+
+/** Return how long to wait, such as "in 5 minutes", in the language of the page. */
+function inWords(seconds) {
+  const [unit, size] = [['day', 86400], ['hour', 3600], ['minute', 60]].find(([, size]) => seconds >= 2 * size) || ['second', 1];
+  return new Intl.RelativeTimeFormat(document.documentElement.lang).format(Math.ceil(seconds / size), unit);
 }
 
 element('with-token').addEventListener('submit', async (event) => {

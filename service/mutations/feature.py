@@ -19,7 +19,7 @@ from service.write import write
 class SetFeatureInput:
     """Input of setFeature."""
 
-    name: str = given("Name of the feature", Text(limits.NAME))
+    name: str = given("Name of the feature, as `features` lists it", Text(limits.NAME))
     enabled: bool = given("Indicates whether the feature is on from now on")
 
 
@@ -36,7 +36,8 @@ async def set_feature(info: Info, input: SetFeatureInput) -> FeaturePayload:
     try:
         flag = Flag(input.name)
     except ValueError:
-        raise reject(ErrorCode.NOT_FOUND, "This feature does not exist.", "name") from None
+        names = ", ".join(sorted(flag.value for flag in Flag))
+        raise reject(ErrorCode.NOT_FOUND, f"This feature does not exist. The features are {names}.", "name") from None
     async with write(info, "feature.set") as change:
         await change.run("lock_features")
         states = {row["name"]: row["enabled"] for row in await change.run("feature_states")}

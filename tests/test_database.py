@@ -171,6 +171,7 @@ INDEXES = {
     "subusers_by_server": ["subusers_server_id_idx"],
     "users_by_plan": ["users_plan_id_idx"],
     "users_by_role": ["users_role_id_idx"],
+    "wallet_entries_by_wallet": ["wallet_entries_wallet_id_idx"],
 }
 
 

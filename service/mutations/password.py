@@ -9,7 +9,7 @@ from service.audit import REDACTED
 from service.context import Info
 from service.inputs import PASSWORD, given
 from service.mutations.own_password import OwnPassword
-from service.mutations.user import hash_for, replace_password, require_password_of
+from service.mutations.user import cancel_email_change, hash_for, replace_password, require_password_of
 from service.payloads import mutation
 from service.types.payload import UserPayload
 from service.user_input import hashed_password, password_words
@@ -41,8 +41,9 @@ async def set_password(info: Info, input: SetPasswordInput) -> UserPayload:
         change.require_not_above(user, "userId")
         await require_password_of(change, user, "userId", password_hash)
         await replace_password(change, user, password_hash)
-        change.updated(user, user, password=(REDACTED, REDACTED))
-    return UserPayload(user=user)
+        changed = await cancel_email_change(change, user)
+        change.updated(user, changed, password=(REDACTED, REDACTED))
+    return UserPayload(user=changed)
 
 
 @mutation(Access(own="account.password"), sensitive=True)
@@ -58,5 +59,6 @@ async def change_password(info: Info, input: ChangePasswordInput) -> UserPayload
         user = await current.lock_user(change)
         await replace_password(change, user, password_hash, actor.session_id)
         await current.succeeded(change.run)
-        change.updated(user, user, password=(REDACTED, REDACTED))
-    return UserPayload(user=user)
+        changed = await cancel_email_change(change, user)
+        change.updated(user, changed, password=(REDACTED, REDACTED))
+    return UserPayload(user=changed)

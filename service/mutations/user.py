@@ -159,6 +159,8 @@ async def update(info: Info, input: UpdateUserInput, password_hash: str | None =
             if await replace_password(change, user, password_hash):
                 extra["password"] = (REDACTED, REDACTED)
         changed = await change.run("update_user", id=user.id, changes=columns)
+        if extra:
+            changed = await cancel_email_change(change, changed)
         if changed.email != user.email:
             await revoke_tokens(change.run, user.id, *BOUND_TO_ADDRESS, Purpose.EMAIL_UNDO)
         change.updated(user, changed, **extra)
@@ -270,3 +272,14 @@ async def replace_password(change: Write, user: Any, password_hash: str | None, 
     own = change.actor.user_id in {None, user.id}
     await send_mail(change, Template.PASSWORD_CHANGED, user, **where_and_when(change, own=own))
     return True
+
+
+async def cancel_email_change(change: Write, user: Any) -> Any:
+    """Void a pending change of the email address, and return the user as it is then.
+
+    SECURITY: a stranger who knew the former password may have begun it.
+    """
+    if user.pending_email is None:
+        return user
+    await revoke_tokens(change.run, user.id, Purpose.EMAIL_CHANGE)
+    return await change.run("update_user", id=user.id, changes={"pending_email": None})

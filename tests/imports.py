@@ -24,6 +24,8 @@ from tests.conftest import dropped, in_maintenance, named
 PASSWORD = "a-password-from-elsewhere-7"
 # With the least cost, because tests verify it
 HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode().replace("$2b$", "$2y$")
+IMPORTING = """SELECT count(*) FROM pg_stat_activity
+  WHERE application_name = 'roster import' AND datname = current_database()"""
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ laptop"
 
 
@@ -131,4 +133,7 @@ async def slow_batches(url: str) -> AsyncIterator[None]:
         yield
     finally:
         await connection.execute("DROP FUNCTION wait_for_a_test CASCADE")
+        # The server notices only after a while that a process was killed
+        while await connection.fetchval(IMPORTING):
+            await asyncio.sleep(0.02)
         await connection.close()

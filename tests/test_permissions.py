@@ -31,6 +31,7 @@ def dotted(table: str) -> set[str]:
 # The names are a part of the API: a role or key that has one must keep its meaning
 KNOWN_ADMIN = dotted("""
     audit: read
+    ips: assign read
     plans: create delete update
     roles: create delete read update
     servers: create delete read update

@@ -10,7 +10,7 @@ from tests.conftest import Client, Person
 from tests.links import last_mail, registered, verify
 from tests.outcomes import outcome
 
-HISTORY = """query ($id: ID!) { user(by: {id: $id}) { plan { name } planHistory { totalCount nodes {
+HISTORY = """query ($id: ID!) { user(by: {id: $id}) { plan { name } planHistory(first: 100) { totalCount nodes {
   plan { name } planId planName startedAt endedAt changedBy { username } user { id } } } } }"""
 
 

@@ -174,7 +174,7 @@ async def test_a_value_that_does_not_fit_its_scalar_rejects_the_request(client: 
         *({"isAdmin": item} for item in ("true", 1)),
         *({"username": item} for item in (None, 7, ["carol"])),
     ]
-    unknown: list[dict[str, Any]] = [{"emailVerified": True}, {"createdAt": "x"}, {"settings": {}}, {"id": root.id}]
+    unknown: list[dict[str, Any]] = [{"emailVerified": True}, {"createdAt": "x"}, {"settings": {}}, {"version": 1}]
     for change in (*changes, *unknown):
         answer = await client.execute(document, {"input": {"username": "carol"} | change}, by=root)
         assert "data" not in answer

@@ -56,7 +56,7 @@ VALUES_PER_INTROSPECTION = 3
 ANONYMOUS_VALUES = 20_000
 # SECURITY: the answers are long, and are the same at every repetition
 MOST_INTROSPECTIONS = {"__schema": 2, "__type": 20}
-INTROSPECTION_VALUES = 250_000  # the standard introspection query passes
+INTROSPECTION_VALUES = 400_000  # the standard introspection query passes
 
 
 @dataclass(slots=True)

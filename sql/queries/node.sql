@@ -1,3 +1,16 @@
+-- name: id_was_used :value
+-- Whether an object has an id, or had it before it was deleted: every object has an event, but those of the migrations
+SELECT
+  EXISTS (SELECT FROM users WHERE users.id = :id)
+  OR EXISTS (SELECT FROM servers WHERE servers.id = :id)
+  OR EXISTS (SELECT FROM plans WHERE plans.id = :id)
+  OR EXISTS (SELECT FROM roles WHERE roles.id = :id)
+  OR EXISTS (SELECT FROM wallets WHERE wallets.id = :id)
+  OR EXISTS (SELECT FROM wallets WHERE wallets.owner_id = :id AND wallets.user_id IS NULL)
+  OR EXISTS (SELECT FROM audit_events WHERE audit_events.target_id = :id)
+  OR EXISTS (SELECT FROM audit_events WHERE audit_events.owner_id = :id)
+  OR EXISTS (SELECT FROM audit_events WHERE audit_events.actor_id = :id);
+
 -- name: types_by_id :many
 -- The type of the object with each id; what its own statement hides, such as an ended session, is found as well
 SELECT users.id AS key, 'User' AS type FROM users WHERE users.id = ANY(CAST(:keys AS uuid[]))
@@ -33,16 +46,3 @@ SELECT plan_periods.id AS key, 'PlanPeriod' AS type FROM plan_periods WHERE plan
 UNION ALL
 SELECT audit_events.id AS key, 'AuditEvent' AS type FROM audit_events
 WHERE audit_events.id = ANY(CAST(:keys AS uuid[]));
-
--- name: id_was_used :value
--- Whether an object has an id, or had it before it was deleted: every object has an event, but those of the migrations
-SELECT
-  EXISTS (SELECT FROM users WHERE users.id = :id)
-  OR EXISTS (SELECT FROM servers WHERE servers.id = :id)
-  OR EXISTS (SELECT FROM plans WHERE plans.id = :id)
-  OR EXISTS (SELECT FROM roles WHERE roles.id = :id)
-  OR EXISTS (SELECT FROM wallets WHERE wallets.id = :id)
-  OR EXISTS (SELECT FROM wallets WHERE wallets.owner_id = :id AND wallets.user_id IS NULL)
-  OR EXISTS (SELECT FROM audit_events WHERE audit_events.target_id = :id)
-  OR EXISTS (SELECT FROM audit_events WHERE audit_events.owner_id = :id)
-  OR EXISTS (SELECT FROM audit_events WHERE audit_events.actor_id = :id);

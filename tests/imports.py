@@ -7,6 +7,8 @@ import base64
 import hmac
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,11 +21,19 @@ import bcrypt
 from click.testing import CliRunner, Result
 
 from service.__main__ import main
-from tests.conftest import dropped, in_maintenance, named
+from tests.conftest import REPOSITORY, dropped, in_maintenance, named
 
 PASSWORD = "a-password-from-elsewhere-7"
 # With the least cost, because tests verify it
 HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode().replace("$2b$", "$2y$")
+SMALL_BATCH = 100
+# The command with small batches, so that few users are many of them
+IMPORT = f"""
+from service.moving import batches
+batches.BATCH = {SMALL_BATCH}
+from service.__main__ import main
+main(prog_name="python -m service")
+"""
 IMPORTING = """SELECT count(*) FROM pg_stat_activity
   WHERE application_name = 'roster import' AND datname = current_database()"""
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ laptop"
@@ -119,6 +129,17 @@ async def contents(url: str) -> dict[str, list[str]]:
         await connection.close()
 
 
+def started(url: str, *arguments: str | Path) -> subprocess.Popen[bytes]:
+    """Start an import as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", IMPORT, "import", *map(str, arguments)],
+        cwd=REPOSITORY,
+        env=os.environ | {"ROSTER_DATABASE_URL": url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
 @asynccontextmanager
 async def slow_batches(url: str) -> AsyncIterator[None]:
     """Let each batch of users take a second, so that an import can be killed in the middle on any machine."""
@@ -134,6 +155,6 @@ async def slow_batches(url: str) -> AsyncIterator[None]:
     finally:
         await connection.execute("DROP FUNCTION wait_for_a_test CASCADE")
         # The server notices only after a while that a process was killed
-        while await connection.fetchval(IMPORTING):
+        while await connection.fetchval(IMPORTING):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         await connection.close()

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,11 +11,10 @@ import asyncpg
 import pytest
 
 from bench.moving import write
-from service.moving.batches import BATCH
-from tests.conftest import REPOSITORY, Client
-from tests.imports import Imported, contents, import_files, slow_batches
+from tests.conftest import Client
+from tests.imports import SMALL_BATCH, Imported, contents, import_files, slow_batches, started
 
-USERS = 4 * BATCH
+USERS = 4 * SMALL_BATCH
 COUNTS = """
 SELECT
   (SELECT count(*) FROM users WHERE username LIKE 'user%') AS users,
@@ -45,27 +41,18 @@ async def users_of(url: str) -> tuple[int, ...]:
         await connection.close()
 
 
-def started(url: str, path: Path, *options: str) -> subprocess.Popen[bytes]:
-    """Start an import as a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "service", "import", *options, "--from", "jsonl", str(path)],
-        cwd=REPOSITORY,
-        env=os.environ | {"ROSTER_DATABASE_URL": url},
-        stdout=subprocess.DEVNULL,
-    )
-
-
 async def import_and_kill(url: str, path: Path) -> None:
     """Start an import, and kill it after its first batch of users was committed, without a chance to clean up."""
     async with slow_batches(url):
-        process = started(url, path)
+        process = started(url, "--from", "jsonl", path)
         deadline = time.monotonic() + 90
-        while (await users_of(url))[0] < BATCH:
+        while (await users_of(url))[0] < SMALL_BATCH:
             assert process.poll() is None
             assert time.monotonic() < deadline
             await asyncio.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         assert await asyncio.to_thread(process.wait, 10) == -signal.SIGKILL
+        process.communicate()
 
 
 async def test_an_import_that_was_killed_goes_on_and_a_further_one_changes_nothing(
@@ -76,7 +63,7 @@ async def test_an_import_that_was_killed_goes_on_and_a_further_one_changes_nothi
     await import_and_kill(database_url, path)
     found = await users_of(database_url)
     assert len(set(found)) == 1, "a batch is complete, or not there at all"
-    assert BATCH <= found[0] < USERS, "it was killed in the middle"
+    assert SMALL_BATCH <= found[0] < USERS, "it was killed in the middle"
     resumed = await import_files(database_url, path)
     assert resumed.numbers("user") == {"read": USERS, "known": found[0], "new": USERS - found[0]}
     assert resumed.numbers("server") == {"read": -(-USERS // 3), "new": -(-USERS // 3)}
@@ -91,13 +78,13 @@ async def test_an_import_that_was_killed_goes_on_and_a_further_one_changes_nothi
 @pytest.mark.parametrize("killed", [False, True])
 async def test_a_killed_dry_run_leaves_nothing(client: Client, database_url: str, tmp_path: Path, killed: bool) -> None:
     path = tmp_path / "users.jsonl"
-    write(path, BATCH)
+    write(path, SMALL_BATCH)
     before = await contents(database_url)
     if not killed:
         tried = await import_files(database_url, path, options=("--dry-run",))
-        assert tried.numbers("user") == {"read": BATCH, "new": BATCH}
+        assert tried.numbers("user") == {"read": SMALL_BATCH, "new": SMALL_BATCH}
     else:
-        process = started(database_url, path, "--dry-run")
+        process = started(database_url, "--dry-run", "--from", "jsonl", path)
         deadline = time.monotonic() + 90
         while not await client.rows("SELECT FROM pg_stat_activity WHERE application_name = 'roster import'"):
             assert process.poll() is None

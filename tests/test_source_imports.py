@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,10 +13,9 @@ from typing import Any
 import pytest
 
 from service.credentials.passwords import OWN_PREFIX
-from service.moving.batches import BATCH
 from service.moving.sources import SOURCES
-from tests.conftest import REPOSITORY, Client
-from tests.imports import Imported, contents, import_files, slow_batches
+from tests.conftest import Client
+from tests.imports import SMALL_BATCH, Imported, contents, import_files, slow_batches, started
 from tests.source_tables import FOLDER, exported
 
 PASSWORD = "correct-horse-battery-42"
@@ -32,7 +28,7 @@ USERS = {
     "openpanel": ("users", 0),
     "pterodactyl": ("users", 1),
 }
-MANY = 3 * BATCH
+MANY = 3 * SMALL_BATCH
 
 
 async def imported(url: str, system: str, folder: Path, *options: str) -> Imported:
@@ -142,17 +138,6 @@ def many(system: str, folder: Path) -> None:
             file.write(json.dumps(row | {name: value for name, value in own.items() if name in row}) + "\n")
 
 
-def started(url: str, system: str, folder: Path) -> subprocess.Popen[bytes]:
-    """Return the process of an import."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "service", "import", "--from", system, str(folder)],
-        cwd=REPOSITORY,
-        env=os.environ | {"ROSTER_DATABASE_URL": url},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-
-
 @pytest.mark.parametrize("system", SYSTEMS)
 async def test_an_import_that_was_killed_goes_on(
     client: Client, database_url: str, tmp_path: Path, system: str
@@ -160,7 +145,7 @@ async def test_an_import_that_was_killed_goes_on(
     many(system, tmp_path / "tables")
     count = "SELECT count(*) FROM users WHERE email LIKE 'user%@roster.test'"
     async with slow_batches(database_url):
-        process = started(database_url, system, tmp_path / "tables")
+        process = started(database_url, "--from", system, tmp_path / "tables")
         deadline = time.monotonic() + 120
         while (await client.rows(count))[0][0] == 0:
             assert process.poll() is None, process.communicate()[0]

@@ -91,5 +91,5 @@ async def test_a_killed_dry_run_leaves_nothing(client: Client, database_url: str
             assert time.monotonic() < deadline
             await asyncio.sleep(0.01)
         process.kill()
-        await asyncio.to_thread(process.wait, 10)
+        await asyncio.to_thread(process.communicate)
     assert await contents(database_url) == before

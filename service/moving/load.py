@@ -6,6 +6,7 @@ whatever way, is run again to go on.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -82,7 +83,9 @@ class Loader:
         if self._by_name and kind in {"plan", "role"}:
             rows = await run("plans_by_name" if kind == "plan" else "custom_roles_by_name", keys=keys)
         else:
-            rows = await run("imported_objects", source=self._source, kind=kind, keys=keys)
+            erased = {_erased(key): key for key in keys}
+            rows = await run("imported_objects", source=self._source, kind=kind, keys=[*keys, *erased])
+            return {erased.get(row["key"], row["key"]): row["id"] for row in rows}
         return {row["key"]: row["id"] for row in rows}
 
     async def _with_references(self, kind: Kind, items: Sequence[Item]) -> list[Item]:
@@ -271,3 +274,8 @@ class Loader:
             taken = found.get(item.columns["id"], [])
             reasons = " ".join(f"The {what} is taken by {other}." for what, other in taken)
             self._report.collides(kind.name, item.key, reasons or "Another row was made at the same time.")
+
+
+def _erased(key: str) -> str:
+    """Return what `erased_key` of the database makes of the key of a deleted user."""
+    return f"sha256:{hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()}"

@@ -81,11 +81,13 @@ ORDER BY users.id;
 SELECT wallets.* FROM wallets WHERE wallets.user_id IS NOT NULL ORDER BY wallets.id;
 
 -- name: imported_objects :many
--- The objects that were made of rows of a source, also those that are deleted
-SELECT given.key, imported_rows.object_id AS id
-FROM unnest(CAST(:keys AS text[])) AS given (key) -- noqa: RF03
-INNER JOIN imported_rows ON imported_rows.key IN (given.key, erased_key(given.key))
-WHERE imported_rows.source = :source AND imported_rows.kind = :kind;
+-- The objects that were made of rows of a source, also those that are deleted, whose key is erased_key() of theirs
+SELECT imported_rows.key, imported_rows.object_id AS id
+FROM imported_rows
+WHERE
+  imported_rows.source = :source
+  AND imported_rows.kind = :kind
+  AND imported_rows.key = ANY(CAST(:keys AS text[]));
 
 -- name: lock_import :value
 -- Only one session at a time imports; false if another one does

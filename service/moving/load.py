@@ -278,4 +278,5 @@ class Loader:
 
 def _erased(key: str) -> str:
     """Return what `erased_key` of the database makes of the key of a deleted user."""
-    return f"sha256:{hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()}"
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"sha256:{digest}"

@@ -188,9 +188,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--apart", action="store_true", help="give the service a core of its own")
     options = parser.parse_args()
-    core = None
+    core, own = None, os.sched_getaffinity(0)
     if options.apart:
-        core, *others = sorted(os.sched_getaffinity(0))
+        core, *others = sorted(own)
         os.sched_setaffinity(0, others)  # of all that is started from here
     with database.started(500) as (data, folder):
         asyncio.run(add_users(data.url))
@@ -199,6 +199,7 @@ def main() -> None:
             asyncio.run(rates(data, server, options.rounds, core))
         finally:
             server.stop()
+        os.sched_setaffinity(0, own)
         with running_service(database_url=data.url, trusted_proxies="127.0.0.1") as service:
             asyncio.run(elsewhere(service.url, data.token))
 

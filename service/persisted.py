@@ -107,10 +107,15 @@ def hash_of(request: Mapping[str, Any]) -> str | None:
         given = persisted.get("sha256Hash", "")
     if given is None:
         return None
-    digest = given.lower().removeprefix("sha256:") if isinstance(given, str) else ""
+    digest = _digits_of(given) if isinstance(given, str) else ""
     if not SHA_256.fullmatch(digest):
         raise bad_input("The hash of a persisted document must be a SHA-256 in hexadecimal.")
     return digest
+
+
+def _digits_of(name: str) -> str:
+    """Return the digits of a hash that may have the name of its kind before it."""
+    return name.lower().removeprefix("sha256:")
 
 
 def sha_256(text: str) -> str:
@@ -130,7 +135,7 @@ def read_documents(file: Path) -> dict[str, str]:
         raise ValueError("must be a JSON object of hash to text")
     found = {}
     for name, text in content.items():
-        digest = name.lower().removeprefix("sha256:")
+        digest = _digits_of(name)
         if sha_256(text) != digest:
             raise ValueError(f"{name} is not the SHA-256 of its document")
         found[digest] = text

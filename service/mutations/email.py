@@ -22,6 +22,7 @@ from service.mail.outbox import Template, send_mail
 from service.mutations.guards import consume_own_token, expired, lock_user_of_token
 from service.mutations.own_password import OwnPassword
 from service.mutations.registration import confirm_registration
+from service.mutations.user import cancel_email_change
 from service.one_time import BOUND_TO_ADDRESS, Purpose, consume_token, create_token, find_token, revoke_tokens
 from service.payloads import Payload, mutation
 from service.types.payload import UserPayload
@@ -161,8 +162,7 @@ async def _request_change(change: Write, user: Any, email: str) -> Any:
     if email == user.email:
         if user.pending_email is None:
             raise reject(ErrorCode.ALREADY_DONE, "This is your email address already.", "email")
-        await revoke_tokens(change.run, user.id, Purpose.EMAIL_CHANGE)
-        return await change.run("update_user", id=user.id, changes={"pending_email": None})
+        return await cancel_email_change(change, user)
     settings = change.context.resources.settings
     others = [other for other in await change.run("users_by_email", keys=[email]) if other.id != user.id]
     await revoke_tokens(change.run, user.id, Purpose.EMAIL_CHANGE)

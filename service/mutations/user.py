@@ -277,7 +277,7 @@ async def replace_password(change: Write, user: Any, password_hash: str | None, 
 async def cancel_email_change(change: Write, user: Any) -> Any:
     """Void a pending change of the email address, and return the user as it is then.
 
-    SECURITY: a stranger who knew the former password may have begun it.
+    SECURITY: a new password calls for it, because a stranger who knew the former one may have begun the change.
     """
     if user.pending_email is None:
         return user
